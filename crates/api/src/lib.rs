@@ -1,0 +1,1 @@
+//! Routes, extractors, the one error writer and the API document

@@ -1,0 +1,2 @@
+//! The Callwright binary
+fn main() {}

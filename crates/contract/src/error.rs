@@ -1,0 +1,171 @@
+//! The error envelope, field faults, and failures that happen outside a request.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Reason, RequestId, Timestamp};
+
+/// The body of every answer of 400 and above.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ErrorEnvelope {
+    /// What went wrong.
+    pub error: ErrorBody,
+    /// Which request it was.
+    pub meta: Meta,
+}
+
+/// What went wrong: a code for programs, a sentence for people, facts for both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ErrorBody {
+    /// One of the nine codes.
+    #[schema(example = "validation_error")]
+    pub code: String,
+    /// For people; may change at any time.
+    pub message: String,
+    /// Facts; `reason` always stands in them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub details: Option<Map<String, Value>>,
+}
+
+/// Stands beside every answer, good or bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Meta {
+    /// Equal to the `X-Request-Id` header and to the id on the server's log lines.
+    pub request_id: RequestId,
+    /// Server time of the response.
+    pub ts: Timestamp,
+}
+
+/// A failure outside any request: of a call, a source, a voice or a delivery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LaterFailure {
+    /// One of the nine codes.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// Facts; `reason` always stands in them.
+    #[schema(value_type = Object)]
+    pub details: Map<String, Value>,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+impl LaterFailure {
+    /// A failure of `reason`; `details` may add facts to it.
+    pub fn new(reason: Reason, message: impl Into<String>, mut details: Map<String, Value>, at: Timestamp) -> Self {
+        details.insert("reason".to_owned(), reason.name().into());
+        Self { code: reason.code().name().to_owned(), message: message.into(), details, at }
+    }
+}
+
+/// Why a field was refused. Closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each name is its meaning")]
+pub enum FieldReason {
+    Required,
+    UnknownField,
+    WrongType,
+    TooShort,
+    TooLong,
+    OutOfRange,
+    InvalidFormat,
+    NotAllowedValue,
+    ConflictsWith,
+    Duplicate,
+}
+
+/// One fault in one field of a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FieldFault {
+    /// Dotted path: `files[0].data`.
+    pub field: String,
+    /// RFC 6901 for a body, `?name` for a query.
+    pub pointer: String,
+    /// Why.
+    pub reason: FieldReason,
+    /// For people.
+    pub message: String,
+    /// Facts about the rule: `did_you_mean`, `allowed`, bounds.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub params: Map<String, Value>,
+}
+
+impl FieldFault {
+    /// A fault in the body at `pointer` (RFC 6901).
+    pub fn in_body(pointer: &str, reason: FieldReason, message: impl Into<String>) -> Self {
+        Self {
+            field: dotted(pointer),
+            pointer: pointer.to_owned(),
+            reason,
+            message: message.into(),
+            params: Map::new(),
+        }
+    }
+
+    /// A fault in the query parameter `name`.
+    pub fn in_query(name: &str, reason: FieldReason, message: impl Into<String>) -> Self {
+        Self {
+            field: name.to_owned(),
+            pointer: format!("?{name}"),
+            reason,
+            message: message.into(),
+            params: Map::new(),
+        }
+    }
+
+    /// Adds a fact about the rule.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.params.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// `/files/0/data` as `files[0].data`.
+fn dotted(pointer: &str) -> String {
+    let mut out = String::with_capacity(pointer.len());
+    for token in pointer.split('/').skip(1) {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit()) {
+            out.push('[');
+            out.push_str(&token);
+            out.push(']');
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(&token);
+        }
+    }
+    out
+}
+
+/// Which kind of service failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each name is its meaning")]
+pub enum ProviderKind {
+    Telephony,
+    Voice,
+    Stt,
+    Llm,
+    Tts,
+    Embedding,
+    Billing,
+    Web,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_become_dotted_fields() {
+        for (pointer, field) in [("", ""), ("/name", "name"), ("/files/0/data", "files[0].data"), ("/a~1b/c~0", "a/b.c~")] {
+            assert_eq!(dotted(pointer), field);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What Callwright is, apart from how it is reached, stored and carried: entities, rules, use cases,
+//! and the ports through which the rest of the program does what a use case asks.
+//!
+//! No HTTP, no SQL, no sockets, no models.
+
+pub mod calls;
+pub mod error;
+pub mod events;
+pub mod guide;
+pub mod ports;
+pub mod records;
+
+pub use error::{Error, ProviderFailure, ProviderFault};

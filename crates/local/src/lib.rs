@@ -1,0 +1,1 @@
+//! Speech, voice-activity, embedding and synthesis on local models

@@ -1,0 +1,1 @@
+//! Sans-IO media: codecs, jitter buffer, DTMF, mixing, turn-taking, barge-in

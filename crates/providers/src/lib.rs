@@ -1,0 +1,1 @@
+//! Clients of speech, model and voice services

@@ -1,0 +1,1 @@
+//! The I/O round media: SIP, RTP and the call session

@@ -1,0 +1,1 @@
+//! Test application, fakes and a checking client
