@@ -3,11 +3,17 @@
 //!
 //! No HTTP, no SQL, no sockets, no models.
 
+pub mod agents;
 pub mod calls;
+pub mod clock;
 pub mod error;
 pub mod events;
 pub mod guide;
+pub mod keys;
 pub mod ports;
 pub mod records;
+pub mod rules;
+pub mod telephony;
+pub mod voices;
 
 pub use error::{Error, ProviderFailure, ProviderFault};
