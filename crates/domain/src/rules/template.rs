@@ -5,7 +5,7 @@ use contract::Variables;
 /// Longest name of a variable.
 const NAME_BYTES_MAX: usize = 64;
 
-/// Why a template can't be read or filled.
+/// Why a template can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateFault {
     /// A `{{` without its `}}`.
@@ -19,12 +19,6 @@ pub enum TemplateFault {
     NotAName {
         /// Where the `{{` stands.
         at: usize,
-    },
-    /// A variable without a value.
-    #[error("The variable {name} has no value.")]
-    NoValue {
-        /// Which.
-        name: String,
     },
 }
 
@@ -47,21 +41,16 @@ pub fn template_variables(text: &str) -> Result<Vec<String>, TemplateFault> {
     Ok(names)
 }
 
-/// The template with its variables replaced. Values are taken as they are: braces in them mean nothing.
-pub fn fill(text: &str, values: &Variables) -> Result<String, TemplateFault> {
-    let mut filled = String::with_capacity(text.len());
-    for piece in pieces(text)? {
-        match piece {
-            Piece::Text(text) => filled.push_str(text),
-            Piece::Variable(name) => {
-                let value = values
-                    .get(name)
-                    .ok_or_else(|| TemplateFault::NoValue { name: name.to_owned() })?;
-                filled.push_str(value);
-            }
-        }
-    }
-    Ok(filled)
+/// The template with its variables replaced. A variable without a value says nothing, and a template that can't be
+/// read stays as it is: when words are due it is too late to complain. Values are taken as they are: braces in them
+/// mean nothing.
+pub fn fill(text: &str, values: &Variables) -> String {
+    let Ok(pieces) = pieces(text) else { return text.to_owned() };
+    let value = |piece| match piece {
+        Piece::Text(text) => text,
+        Piece::Variable(name) => values.get(name).map_or("", String::as_str),
+    };
+    pieces.into_iter().map(value).collect()
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece<'_>>, TemplateFault> {
@@ -110,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_or_filled_says_why() {
+    fn what_cannot_be_read_says_why_and_stays_as_it_is() {
         for (text, fault) in [
             ("é {{name", TemplateFault::Unclosed { at: 3 }),
             ("{{}}", TemplateFault::NotAName { at: 0 }),
