@@ -4,6 +4,7 @@
 //! No HTTP, no SQL, no sockets, no models.
 
 pub mod agents;
+pub mod brain;
 pub mod calls;
 pub mod clock;
 pub mod error;

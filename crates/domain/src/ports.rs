@@ -113,7 +113,8 @@ pub trait TelephonyStore: Send + Sync {
     async fn number_fetch(&self, scope: Scope, id: NumberId) -> Stored<Option<Number>>;
     /// A page of numbers, of one agent if given.
     async fn number_list(&self, scope: Scope, agent: Option<AgentId>, page: Page) -> Stored<Listing<Number>>;
-    /// Sets (or clears) the agent of one or both directions; `false` when there is no such number.
+    /// Sets (or clears) the agent of one or both directions; `false` when there is no such number. Setting never
+    /// takes a direction from another agent: it changes nothing and is `false` then too.
     async fn number_assign(
         &self,
         scope: Scope,
@@ -354,6 +355,8 @@ pub struct Services {
     pub default_speech_to_text: String,
     /// Synthesizers by provider.
     pub text_to_speech: HashMap<String, Arc<dyn TextToSpeech>>,
+    /// Says the fallback when an agent's own synthesizer is what broke.
+    pub understudy: Option<crate::calls::SpokenVoice>,
     /// Language models by provider; the rest of an agent's `model` is the name there.
     pub language_models: HashMap<String, Arc<dyn LanguageModel>>,
 }

@@ -1,0 +1,65 @@
+//! What a session tells the record while it goes on, written in order beside it so no frame waits for a disk.
+
+use contract::{CallId, CallStatus, LaterFailure, Timestamp, TranscriptTurn};
+use domain::{calls::Calls, records::Scope};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Entries that may wait for the store. The ending repeats all of them, so what does not fit is no loss unless
+/// the program dies.
+const BACKLOG: usize = 64;
+
+enum Entry {
+    Progress(CallStatus, Option<Timestamp>),
+    Turn(u32, TranscriptTurn),
+    Error(LaterFailure),
+}
+
+/// The session's end of the journal.
+pub(super) struct Journal {
+    entries: mpsc::Sender<Entry>,
+    writer: JoinHandle<()>,
+}
+
+impl Journal {
+    pub(super) fn open(calls: Calls, scope: Scope, call: CallId) -> Self {
+        let (entries, mut waiting) = mpsc::channel(BACKLOG);
+        let writer = tokio::spawn(async move {
+            while let Some(entry) = waiting.recv().await {
+                match entry {
+                    Entry::Progress(status, answered_at) => {
+                        calls.call_progress(scope, call, status, answered_at).await;
+                    }
+                    Entry::Turn(index, turn) => calls.call_turn(scope, call, index, &turn).await,
+                    Entry::Error(error) => calls.call_error(scope, call, &error).await,
+                }
+            }
+        });
+        Self { entries, writer }
+    }
+
+    pub(super) fn progress(&self, status: CallStatus, answered_at: Option<Timestamp>) {
+        self.note(Entry::Progress(status, answered_at));
+    }
+
+    pub(super) fn turn(&self, index: u32, turn: TranscriptTurn) {
+        self.note(Entry::Turn(index, turn));
+    }
+
+    pub(super) fn error(&self, error: LaterFailure) {
+        self.note(Entry::Error(error));
+    }
+
+    fn note(&self, entry: Entry) {
+        if self.entries.try_send(entry).is_err() {
+            tracing::warn!("the journal of a call is full; the ending will repeat what is missing");
+        }
+    }
+
+    /// Waits until everything is written.
+    pub(super) async fn close(self) {
+        drop(self.entries);
+        if let Err(error) = self.writer.await {
+            tracing::error!(%error, "the journal of a call died");
+        }
+    }
+}

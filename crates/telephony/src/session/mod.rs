@@ -1,0 +1,427 @@
+//! One call, held by one task: frames in and out every 20 ms, turns between them.
+//!
+//! The session owns the line. Hearing (`hearing`), the agent's voice (`voice`, beside it in a task of its own),
+//! what is being said (`speaking`), and the record (`journal`) each have a part; this module is the loop that
+//! ties them and the rules of who has the floor (`floor`).
+
+mod fallback;
+mod floor;
+mod hearing;
+mod journal;
+mod line;
+mod speaking;
+mod transcript;
+mod voice;
+
+use std::{pin::Pin, time::Duration};
+
+use contract::{CallEvent, CallStatus, EndReason, Endpointing, FirstSpeaker, LaterFailure, Timestamp};
+use domain::{
+    ProviderFailure,
+    calls::{Calls, SessionPlan},
+    ports::RecordingWriter,
+    records::CallEnding,
+};
+use media::turn::TurnConfig;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, timeout},
+};
+
+pub(crate) use self::fallback::Fallbacks;
+use self::{
+    hearing::Hearing,
+    journal::Journal,
+    line::Line,
+    speaking::{Speaking, Then, TurnTiming},
+    transcript::TranscriptLog,
+    voice::{Command, PIECES_AHEAD, Speech, Voice},
+};
+use crate::{
+    rtp_socket::RtpSocket,
+    sip::{LegControl, LegEvent},
+};
+
+/// Speech taken from the voice ahead of the line.
+const SPEECH_AHEAD: Duration = Duration::from_secs(20);
+/// Between the last frame sent and our BYE, so that the far end's jitter buffer can play it.
+const LAST_WORDS: Duration = Duration::from_millis(240);
+/// A line on which nothing arrives for so long is dead.
+const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait for a recording to reach the disk at the end.
+const RECORDING_CLOSE: Duration = Duration::from_secs(5);
+/// Commands that may wait for the voice.
+const COMMANDS_AHEAD: usize = 8;
+/// Rate of the recording.
+const RECORDING_HZ: u32 = 8000;
+
+/// How a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) status: CallStatus,
+    pub(crate) reason: EndReason,
+}
+
+impl Ending {
+    pub(crate) const fn completed(reason: EndReason) -> Self {
+        Self { status: CallStatus::Completed, reason }
+    }
+
+    pub(crate) const BROKEN: Self = Self { status: CallStatus::Failed, reason: EndReason::Error };
+}
+
+/// What others may ask of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Control {
+    /// End the call now, in order.
+    End,
+}
+
+/// An answered leg with its media.
+pub(crate) struct AnsweredLeg {
+    pub(crate) events: mpsc::Receiver<LegEvent>,
+    pub(crate) control: LegControl,
+    pub(crate) socket: RtpSocket,
+    pub(crate) negotiated: media::sdp::Negotiated,
+    /// Our address as the other side was told.
+    pub(crate) advertised: std::net::SocketAddr,
+}
+
+type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+/// Polls what is there; waits for ever where nothing is.
+async fn pending<T>(future: &mut Pending<T>) -> T {
+    match future {
+        Some(running) => {
+            let value = running.await;
+            *future = None;
+            value
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Holds one answered call until it is over.
+pub(crate) struct Session {
+    calls: Calls,
+    fallbacks: Fallbacks,
+    plan: PlanRest,
+    began: Instant,
+    answered_at: Timestamp,
+    line: Line,
+    hearing: Hearing,
+    speaking: Speaking,
+    transcript: TranscriptLog,
+    journal: Journal,
+    commands: mpsc::Sender<Command>,
+    recording: Option<Box<dyn RecordingWriter>>,
+    floor: floor::Floor,
+    recognition: Pending<Result<String, ProviderFailure>>,
+    end_of_turn: Pending<Option<f32>>,
+    word_check: Pending<Option<usize>>,
+    fallback: Pending<Option<std::sync::Arc<[i16]>>>,
+    last_error: Option<LaterFailure>,
+    ending: Option<(Duration, Ending)>,
+}
+
+/// What is left of a plan once the brain and the voice have gone to their task.
+struct PlanRest {
+    scope: domain::records::Scope,
+    call: contract::Call,
+    agent: contract::AgentCreate,
+    speech_to_text: std::sync::Arc<dyn domain::ports::SpeechToText>,
+    voice: domain::calls::SpokenVoice,
+    understudy: Option<domain::calls::SpokenVoice>,
+    end_of_turn: Option<std::sync::Arc<dyn domain::ports::EndOfTurnModel>>,
+    deadlines: domain::ports::StageDeadlines,
+    events: domain::events::EventPublisher,
+}
+
+impl Session {
+    /// Holds the call to its end, and writes its record.
+    pub(crate) async fn hold(
+        calls: Calls,
+        fallbacks: Fallbacks,
+        plan: SessionPlan,
+        leg: AnsweredLeg,
+        mut controls: mpsc::Receiver<Control>,
+    ) {
+        let AnsweredLeg { mut events, control, socket, negotiated, advertised } = leg;
+        let (out, mut speech) = mpsc::channel(PIECES_AHEAD);
+        let (mut session, voice_task) = Self::open(calls, fallbacks, plan, out, Line::new(socket, negotiated, advertised)).await;
+        session.open_floor();
+        let hung_up = session.run(&mut events, &mut speech, &mut controls).await;
+        if !hung_up {
+            control.hang_up().await;
+        }
+        // With its command channel gone the voice ends by itself, unless a model holds it; nobody waits for that.
+        session.close(speech).await;
+        voice_task.abort();
+    }
+
+    async fn open(
+        calls: Calls,
+        fallbacks: Fallbacks,
+        plan: SessionPlan,
+        out: mpsc::Sender<Speech>,
+        line: Line,
+    ) -> (Self, tokio::task::JoinHandle<()>) {
+        let SessionPlan { scope, call, agent, brain, speech_to_text, voice, understudy, voice_activity, end_of_turn, deadlines, events } = plan;
+        let answered_at = calls.now();
+        let (commands, waiting) = mpsc::channel(COMMANDS_AHEAD);
+        let brain_provider = agent.model.split('/').next().unwrap_or_default().to_owned();
+        let speaker = Voice { brain, brain_provider, voice: voice.clone(), deadlines, out };
+        let voice_task = tokio::spawn(speaker.run(waiting));
+        let recording = match agent.recording_enabled {
+            true => open_recording(&calls, scope, call.id).await,
+            false => None,
+        };
+        let journal = Journal::open(calls.clone(), scope, call.id);
+        journal.progress(CallStatus::InProgress, Some(answered_at));
+        events.publish(CallEvent::Status { status: CallStatus::InProgress, end_reason: None, at: answered_at });
+        let turns = turn_config(&agent, end_of_turn.is_some());
+        let session = Self {
+            hearing: Hearing::new(voice_activity, turns),
+            transcript: TranscriptLog::new(answered_at, agent.transcription_enabled),
+            plan: PlanRest { scope, call, agent, speech_to_text, voice, understudy, end_of_turn, deadlines, events },
+            calls,
+            fallbacks,
+            began: Instant::now(),
+            answered_at,
+            line,
+            speaking: Speaking::new(),
+            journal,
+            commands,
+            recording,
+            floor: floor::Floor::default(),
+            recognition: None,
+            end_of_turn: None,
+            word_check: None,
+            fallback: None,
+            last_error: None,
+            ending: None,
+        };
+        (session, voice_task)
+    }
+
+    /// The loop. Whether the other side hung up.
+    async fn run(
+        &mut self,
+        events: &mut mpsc::Receiver<LegEvent>,
+        speech: &mut mpsc::Receiver<Speech>,
+        controls: &mut mpsc::Receiver<Control>,
+    ) -> bool {
+        let mut ticks = interval(media::FRAME);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut datagram = [0_u8; 2048];
+        loop {
+            tokio::select! {
+                biased;
+                _ = ticks.tick() => self.tick(),
+                event = events.recv() => if self.leg_event(event) { return true },
+                Some(Control::End) = controls.recv() => self.end_now(Ending::completed(EndReason::AgentHangup)),
+                received = self.line.receive(&mut datagram) => self.packet(&datagram[..received]),
+                Some(piece) = speech.recv(), if self.speaking.buffered() < SPEECH_AHEAD => self.speech(piece),
+                words = pending(&mut self.recognition) => self.recognized(words),
+                finished = pending(&mut self.end_of_turn) => self.end_of_turn_heard(finished),
+                words = pending(&mut self.word_check) => self.words_counted(words),
+                samples = pending(&mut self.fallback) => self.fallback_ready(samples),
+            }
+            while let Some(output) = self.hearing.poll() {
+                self.turn_output(output);
+            }
+            if self.ending.is_some_and(|(due, _)| self.now() >= due) {
+                return false;
+            }
+        }
+    }
+
+    /// Time since the call was answered; the only clock of a session.
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn wall(&self, at: Duration) -> Timestamp {
+        Timestamp::from_millis(self.answered_at.millis() + at.as_millis() as i64)
+    }
+
+    /// 20 ms of line: out, in, and what became due.
+    fn tick(&mut self) {
+        let now = self.now();
+        // While the caller has the floor again, an answer that has not begun waits.
+        let hold = self.hearing.is_caller_speaking() && self.speaking.turn().is_some_and(|turn| !turn.has_started());
+        let spoke_first = self.line.send(|frame| !hold && self.speaking.next_frame(now, frame));
+        if spoke_first {
+            self.agent_started(now);
+        }
+        self.hearing.tick(now, self.line.inbound_frame());
+        if let Some(recording) = &mut self.recording {
+            recording.write(self.line.stereo());
+        }
+        if self.speaking.is_finished() {
+            self.agent_finished(now);
+        }
+        self.due(now);
+    }
+
+    /// Whether the call is over because the other side or the line is gone.
+    fn leg_event(&mut self, event: Option<LegEvent>) -> bool {
+        match event {
+            None | Some(LegEvent::HungUp) => {
+                self.ending.get_or_insert((self.now(), Ending::completed(EndReason::CallerHangup)));
+                true
+            }
+            Some(LegEvent::Reoffered { sdp, reply }) => {
+                // The asker may have given up; then nobody takes the answer.
+                let _ = reply.send(self.line.renegotiate(&sdp));
+                false
+            }
+            Some(
+                LegEvent::Proceeding
+                | LegEvent::Ringing
+                | LegEvent::Answered { .. }
+                | LegEvent::Refused { .. }
+                | LegEvent::Failed(_),
+            ) => false,
+        }
+    }
+
+    fn packet(&mut self, datagram: &[u8]) {
+        let now = self.now();
+        let Some(packet) = self.line.parse(datagram, now) else { return };
+        if self.line.is_audio(&packet) {
+            self.hearing.packet(now, &packet, self.line.codec());
+        } else if let Some(digit) = self.line.key(&packet) {
+            self.key_pressed(now, digit);
+        }
+    }
+
+    fn speech(&mut self, piece: Speech) {
+        let now = self.now();
+        match piece {
+            Speech::Sentence { turn, text } => self.speaking.sentence(now, turn, text),
+            Speech::Audio { turn, samples } => self.speaking.audio(now, turn, &samples),
+            Speech::SentenceEnd { turn } => self.speaking.sentence_end(turn),
+            Speech::EndCall { turn } => {
+                if let Some(turn) = self.speaking.turn_mut(turn) {
+                    turn.then = Then::HangUp(Ending::completed(EndReason::AgentHangup));
+                }
+            }
+            Speech::Done { turn } => {
+                if let Some(turn) = self.speaking.turn_mut(turn) {
+                    turn.complete = true;
+                }
+            }
+            Speech::Failed { turn, failure } => {
+                if self.speaking.turn_mut(turn).is_some() {
+                    self.stage_failed(failure);
+                }
+            }
+        }
+    }
+
+    /// Ends the call once the frames on their way have been played.
+    fn end_after_last_words(&mut self, ending: Ending) {
+        let due = self.now() + LAST_WORDS;
+        self.ending.get_or_insert((due, ending));
+    }
+
+    fn end_now(&mut self, ending: Ending) {
+        self.ending = Some((Duration::ZERO, ending));
+    }
+
+    /// The end: what was heard of the last words, the recording, and the record.
+    async fn close(mut self, speech: mpsc::Receiver<Speech>) {
+        let now = self.now();
+        drop(speech);
+        self.commit_agent_turn(now);
+        self.transcript.caller_turn_commit(&self.journal, &self.plan.events);
+        let recorded = match self.recording.take() {
+            Some(recording) => close_recording(recording).await,
+            None => false,
+        };
+        let ending = self.ending.map_or(Ending::BROKEN, |(_, ending)| ending);
+        let stats = self.hearing.jitter().stats();
+        tracing::info!(
+            call_id = %self.plan.call.id, status = ending.status.name(), seconds = now.as_secs(),
+            packets = stats.received, lost = stats.lost, late = stats.late, concealed = stats.concealed,
+            refused = self.line.refused(), "call over"
+        );
+        let Self { calls, plan, journal, transcript, answered_at, last_error, floor, .. } = self;
+        journal.close().await;
+        let ended_at = calls.now();
+        let record = CallEnding {
+            answered_at: Some(answered_at),
+            turns: transcript.into_turns(),
+            metrics: floor.metrics,
+            dtmf: floor.keys,
+            recorded,
+            ..CallEnding::before_answer(ending.status, ending.reason, ended_at, last_error)
+        };
+        calls.call_finish(plan.scope, plan.call.id, &record).await;
+        plan.events.publish(CallEvent::Status { status: ending.status, end_reason: Some(ending.reason), at: ended_at });
+    }
+
+    /// Starts what opens the call: the agent's greeting, or listening.
+    fn open_floor(&mut self) {
+        let greeting = self.plan.agent.greeting.clone();
+        if self.plan.agent.first_speaker == FirstSpeaker::User {
+            return;
+        }
+        let turn = self.begin_turn(TurnTiming::default(), Then::Listen, true);
+        let (id, cancel) = turn;
+        let command = match greeting {
+            Some(contract::Greeting { text: Some(text), .. }) => {
+                self.speaking.turn_mut(id).into_iter().for_each(|turn| turn.from_brain = false);
+                Command::Say { turn: id, text, cancel }
+            }
+            Some(contract::Greeting { prompt: Some(prompt), .. }) => Command::Greet { turn: id, prompt, cancel },
+            Some(contract::Greeting { text: None, prompt: None, .. }) | None => {
+                self.speaking.turn_mut(id).into_iter().for_each(|turn| turn.from_brain = false);
+                Command::Say { turn: id, text: floor::DEFAULT_GREETING.to_owned(), cancel }
+            }
+        };
+        self.command(command);
+    }
+}
+
+async fn open_recording(
+    calls: &Calls,
+    scope: domain::records::Scope,
+    call: contract::CallId,
+) -> Option<Box<dyn RecordingWriter>> {
+    match calls.recording_open(scope, call, RECORDING_HZ).await {
+        Ok(recording) => Some(recording),
+        Err(error) => {
+            tracing::error!(call_id = %call, %error, "a recording could not be opened; the call goes on without");
+            None
+        }
+    }
+}
+
+async fn close_recording(recording: Box<dyn RecordingWriter>) -> bool {
+    match timeout(RECORDING_CLOSE, recording.finish()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a recording is not whole");
+            true
+        }
+        Err(_) => {
+            tracing::error!("a recording took too long to close");
+            true
+        }
+    }
+}
+
+fn turn_config(agent: &contract::AgentCreate, has_model: bool) -> TurnConfig {
+    let greeting_interruptible = agent.greeting.as_ref().is_none_or(|greeting| greeting.interruptible);
+    let mut config = TurnConfig {
+        interruptible: agent.interruption.enabled && greeting_interruptible,
+        interrupt_after: agent.interruption.min_speech.duration(),
+        ..TurnConfig::default()
+    };
+    if agent.turn.endpointing == Endpointing::Silence || !has_model {
+        config.silence_short = config.silence_default;
+    }
+    config
+}
