@@ -1,1 +1,5 @@
-//! Speech, voice-activity, embedding and synthesis on local models
+//! Speech, voice-activity, embedding and synthesis on local models.
+
+mod mel;
+pub mod models;
+pub mod whisper_file;
