@@ -379,7 +379,7 @@ fn too_long(pointer: &str, of_what: &str, max: usize) -> FieldFault {
         FieldReason::TooLong,
         format!("Must have at most {max} {of_what}."),
     )
-    .with("maximum", max)
+    .with("max", max)
 }
 
 fn not_allowed<T: AsRef<str>>(pointer: &str, message: &str, allowed: &[T]) -> FieldFault {

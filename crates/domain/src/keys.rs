@@ -283,7 +283,7 @@ fn key_faults(create: &ApiKeyCreate, now: Timestamp) -> Vec<FieldFault> {
     if create.expires_at.is_some_and(|at| at <= now) {
         let message = format!("Must be later than {now}.");
         let fault = FieldFault::in_body("/expires_at", FieldReason::OutOfRange, message);
-        faults.push(fault.with("minimum", now.to_string()));
+        faults.push(fault.with("min", now.to_string()));
     }
     faults
 }

@@ -83,8 +83,8 @@ pub fn duration_within(pointer: &str, span: Span, min: Duration, max: Duration) 
     let message = format!("Must be between {min} and {max}.");
     Some(
         FieldFault::in_body(pointer, FieldReason::OutOfRange, message)
-            .with("minimum", min.to_string())
-            .with("maximum", max.to_string()),
+            .with("min", min.to_string())
+            .with("max", max.to_string()),
     )
 }
 
@@ -104,7 +104,7 @@ pub fn greeting(pointer: &str, greeting: &Greeting) -> Vec<FieldFault> {
                 FieldReason::ConflictsWith,
                 "Give a text or a prompt, not both.",
             )
-            .with("conflicts_with", text.as_str()),
+            .with("field", "text"),
         ),
         (None, None) => faults.push(FieldFault::in_body(
             &text,

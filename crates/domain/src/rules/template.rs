@@ -45,7 +45,9 @@ pub fn template_variables(text: &str) -> Result<Vec<String>, TemplateFault> {
 /// read stays as it is: when words are due it is too late to complain. Values are taken as they are: braces in them
 /// mean nothing.
 pub fn fill(text: &str, values: &Variables) -> String {
-    let Ok(pieces) = pieces(text) else { return text.to_owned() };
+    let Ok(pieces) = pieces(text) else {
+        return text.to_owned();
+    };
     let value = |piece| match piece {
         Piece::Text(text) => text,
         Piece::Variable(name) => values.get(name).map_or("", String::as_str),
