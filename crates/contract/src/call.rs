@@ -100,7 +100,7 @@ pub struct CallCreate {
     pub from_number: Option<String>,
     /// Values for `{{variables}}`.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub variables: Variables,
     /// Overrides of the agent's settings for this call.
     #[serde(default)]

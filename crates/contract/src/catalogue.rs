@@ -116,6 +116,7 @@ catalogue! {
         InvalidState "invalid_state"
         IdempotencyKeyReused "idempotency_key_reused"
         StaleVersion "stale_version"
+        RangeNotSatisfiable "range_not_satisfiable"
     }
     /// A rate, concurrency or overload limit.
     RateLimitExceeded "rate_limit_exceeded" 429 {

@@ -5,6 +5,7 @@
 mod agent;
 mod call;
 pub mod catalogue;
+pub mod docs;
 mod error;
 mod id;
 mod key;
