@@ -141,7 +141,7 @@ mod tests {
             (Codec::Pcma, 0x55, -8),
             (Codec::Pcma, 0x2a, -4_032 * 8),
         ] {
-            assert_eq!(codec.table()[usize::from(byte)], value as i16, "{codec:?} {byte:#04x}");
+            assert_eq!(codec.table()[byte], value as i16, "{codec:?} {byte:#04x}");
         }
     }
 

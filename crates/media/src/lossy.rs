@@ -83,7 +83,7 @@ impl<T: Clone> Network<T> {
     }
 }
 
-/// SplitMix64: small, seeded, good enough to lose packets.
+/// `SplitMix64`: small, seeded, good enough to lose packets.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 

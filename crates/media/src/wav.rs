@@ -306,7 +306,7 @@ mod tests {
             (file(&format(1, 1, 0, 16), &[]), WavError::SampleRate(0)),
             (file(&format(EXTENSIBLE, 1, 8_000, 16), &[]), WavError::NoFormat),
         ] {
-            assert_eq!(parse(&bytes), Err(error), "{}", error);
+            assert_eq!(parse(&bytes), Err(error), "{error}");
         }
     }
 
