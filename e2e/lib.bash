@@ -119,7 +119,7 @@ create_agent() {
                        answer: "We are open from nine to five."}],
             fallback: {message: "I see.", attempts: 10}
         }
-    } + $more')"
+    } + $more | with_entries(select(.value != null))')"
     AGENT="$(body .data.id)"
 }
 
