@@ -89,7 +89,11 @@ pub struct Interruption {
 
 impl Default for Interruption {
     fn default() -> Self {
-        Self { enabled: true, min_words: 0, min_speech: Span::millis(300) }
+        Self {
+            enabled: true,
+            min_words: 0,
+            min_speech: Span::millis(300),
+        }
     }
 }
 
@@ -116,7 +120,10 @@ pub struct TurnSettings {
 
 impl Default for TurnSettings {
     fn default() -> Self {
-        Self { endpointing: Endpointing::Smart, eager: true }
+        Self {
+            endpointing: Endpointing::Smart,
+            eager: true,
+        }
     }
 }
 
@@ -219,7 +226,11 @@ pub struct AgentUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 100_000, nullable = false)]
     pub system_prompt: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::list::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::list::present"
+    )]
     #[schema(value_type = Option<String>, max_length = 1000)]
     pub description: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -228,13 +239,21 @@ pub struct AgentUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 255, nullable = false)]
     pub model: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::list::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::list::present"
+    )]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub transcription_model: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0.0, maximum = 1.0, nullable = false)]
     pub temperature: Option<f32>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::list::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::list::present"
+    )]
     #[schema(value_type = Option<String>, format = "bcp47")]
     pub language_hint: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,7 +265,11 @@ pub struct AgentUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub first_speaker: Option<FirstSpeaker>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::list::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::list::present"
+    )]
     #[schema(value_type = Option<Greeting>)]
     pub greeting: Option<Option<Greeting>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,7 +287,11 @@ pub struct AgentUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub turn: Option<TurnSettings>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::list::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::list::present"
+    )]
     #[schema(value_type = Option<Script>)]
     pub script: Option<Option<Script>>,
 }
@@ -287,4 +314,3 @@ pub struct Agent {
 
 /// Values for `{{variables}}` in prompts and greetings.
 pub type Variables = BTreeMap<String, String>;
-

@@ -148,7 +148,10 @@ mod tests {
 
     #[test]
     fn a_pair_of_code_and_reason_names_one_cause() {
-        let mut pairs: Vec<_> = Reason::ALL.iter().map(|reason| (reason.code(), reason.name())).collect();
+        let mut pairs: Vec<_> = Reason::ALL
+            .iter()
+            .map(|reason| (reason.code(), reason.name()))
+            .collect();
         pairs.sort_unstable();
         pairs.dedup();
         assert_eq!(pairs.len(), Reason::ALL.len());

@@ -26,9 +26,17 @@ pub fn errors_index_markdown() -> String {
     out.push_str("\n| Status | Code | Reasons |\n|---|---|---|\n");
     for code in Code::ALL {
         let name = code.name();
-        let reasons = code.reasons().iter().map(|reason| format!("[{0}](/docs/errors/{name}/{0})", reason.name()));
+        let reasons = code
+            .reasons()
+            .iter()
+            .map(|reason| format!("[{0}](/docs/errors/{name}/{0})", reason.name()));
         let reasons: Vec<_> = reasons.collect();
-        let _ = writeln!(out, "| {} | [{name}](/docs/errors/{name}) | {} |", code.status(), reasons.join(", "));
+        let _ = writeln!(
+            out,
+            "| {} | [{name}](/docs/errors/{name}) | {} |",
+            code.status(),
+            reasons.join(", ")
+        );
     }
     out
 }
@@ -38,7 +46,13 @@ pub fn code_markdown(code: Code) -> String {
     let mut out = code.page().to_owned();
     out.push_str("\n## Reasons\n\n");
     for reason in code.reasons() {
-        let _ = writeln!(out, "- [{0}](/docs/errors/{1}/{0}): {2}", reason.name(), code.name(), summary(*reason));
+        let _ = writeln!(
+            out,
+            "- [{0}](/docs/errors/{1}/{0}): {2}",
+            reason.name(),
+            code.name(),
+            summary(*reason)
+        );
     }
     out
 }
@@ -120,7 +134,15 @@ mod tests {
         for reason in Reason::ALL {
             let (page, code) = (reason.page(), reason.code());
             let name = format!("{}/{}", code.name(), reason.name());
-            assert!(page.starts_with(&format!("# {}\n\n**Status** {} `{}`\n", reason.name(), code.status(), code.name())), "{name}");
+            assert!(
+                page.starts_with(&format!(
+                    "# {}\n\n**Status** {} `{}`\n",
+                    reason.name(),
+                    code.status(),
+                    code.name()
+                )),
+                "{name}"
+            );
             assert_eq!(headings(page), HEADINGS, "{name}");
             assert!(summary(*reason).ends_with('.'), "{name}");
         }
@@ -130,10 +152,22 @@ mod tests {
     fn each_example_is_an_envelope_of_that_reason() {
         for reason in Reason::ALL {
             let name = format!("{}/{}", reason.code().name(), reason.name());
-            let json = reason.page().split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+            let json = reason
+                .page()
+                .split("```json\n")
+                .nth(1)
+                .and_then(|rest| rest.split("```").next());
             let envelope: crate::ErrorEnvelope = serde_json::from_str(json.unwrap_or_default()).expect(&name);
             assert_eq!(envelope.error.code, reason.code().name(), "{name}");
-            assert_eq!(envelope.error.details.as_ref().and_then(|details| details["reason"].as_str()), Some(reason.name()), "{name}");
+            assert_eq!(
+                envelope
+                    .error
+                    .details
+                    .as_ref()
+                    .and_then(|details| details["reason"].as_str()),
+                Some(reason.name()),
+                "{name}"
+            );
         }
     }
 
@@ -141,7 +175,11 @@ mod tests {
     fn each_code_has_a_page_that_names_its_status() {
         for code in Code::ALL {
             let page = code.page();
-            assert!(page.starts_with(&format!("# {}\n\n**Status** {}\n", code.name(), code.status())), "{}", code.name());
+            assert!(
+                page.starts_with(&format!("# {}\n\n**Status** {}\n", code.name(), code.status())),
+                "{}",
+                code.name()
+            );
             assert_eq!(headings(page), ["## What happened", "## What to do"], "{}", code.name());
         }
     }
@@ -154,10 +192,19 @@ mod tests {
             .map(|reason| format!("{}/{}.md", reason.code().name(), reason.name()))
             .chain(Code::ALL.iter().map(|code| format!("{}/index.md", code.name())))
             .collect();
-        let folders = fs::read_dir(&root).expect("the folder of pages").map(|folder| folder.expect("a folder").path());
+        let folders = fs::read_dir(&root)
+            .expect("the folder of pages")
+            .map(|folder| folder.expect("a folder").path());
         let found: BTreeSet<_> = folders
             .flat_map(|folder| fs::read_dir(folder).expect("a code's folder"))
-            .map(|file| file.expect("a file").path().strip_prefix(&root).expect("below").to_string_lossy().into_owned())
+            .map(|file| {
+                file.expect("a file")
+                    .path()
+                    .strip_prefix(&root)
+                    .expect("below")
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect();
         assert_eq!(found, known);
     }
@@ -165,7 +212,11 @@ mod tests {
     #[test]
     fn the_document_for_programs_holds_every_reason() {
         let json = errors_json();
-        let reasons = json["codes"].as_array().into_iter().flatten().flat_map(|code| code["reasons"].as_array().into_iter().flatten());
+        let reasons = json["codes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(|code| code["reasons"].as_array().into_iter().flatten());
         assert_eq!(reasons.count(), Reason::ALL.len());
     }
 }

@@ -55,7 +55,12 @@ impl LaterFailure {
     /// A failure of `reason`; `details` may add facts to it.
     pub fn new(reason: Reason, message: impl Into<String>, mut details: Map<String, Value>, at: Timestamp) -> Self {
         details.insert("reason".to_owned(), reason.name().into());
-        Self { code: reason.code().name().to_owned(), message: message.into(), details, at }
+        Self {
+            code: reason.code().name().to_owned(),
+            message: message.into(),
+            details,
+            at,
+        }
     }
 }
 
@@ -164,7 +169,12 @@ mod tests {
 
     #[test]
     fn pointers_become_dotted_fields() {
-        for (pointer, field) in [("", ""), ("/name", "name"), ("/files/0/data", "files[0].data"), ("/a~1b/c~0", "a/b.c~")] {
+        for (pointer, field) in [
+            ("", ""),
+            ("/name", "name"),
+            ("/files/0/data", "files[0].data"),
+            ("/a~1b/c~0", "a/b.c~"),
+        ] {
             assert_eq!(dotted(pointer), field);
         }
     }

@@ -104,10 +104,18 @@ pub struct TrunkUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub transport: Option<SipTransport>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::list::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::list::present"
+    )]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub username: Option<Option<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::list::present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::list::present"
+    )]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     pub password: Option<Option<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

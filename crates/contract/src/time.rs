@@ -130,7 +130,13 @@ mod tests {
 
     #[test]
     fn spans_read_every_unit_and_write_the_shortest_exact_one() {
-        for (text, shown) in [("30s", "30s"), ("300ms", "300ms"), ("2000ms", "2s"), ("5m", "300s"), ("1h", "3600s")] {
+        for (text, shown) in [
+            ("30s", "30s"),
+            ("300ms", "300ms"),
+            ("2000ms", "2s"),
+            ("5m", "300s"),
+            ("1h", "3600s"),
+        ] {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), shown);
         }
         for bad in ["", "s", "30", "-1s", "1.5s", "99999999s", "1d", "１s"] {

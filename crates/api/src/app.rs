@@ -1,0 +1,116 @@
+//! What the routes stand on.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use domain::{agents::Agents, calls::Calls, keys::Keys, ports::Clock, telephony::Telephony, voices::Voices};
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ApiConfig,
+    limits::{Attempts, RateLimiter},
+};
+
+/// Tells whether the program can do its work; the text says what is missing.
+pub type ReadyProbe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Gives the metrics as text, in Prometheus' form.
+pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The parts an [`App`] is built from.
+pub struct AppParts {
+    /// Limits and deadlines.
+    pub config: ApiConfig,
+    /// The time of answers and of rate limits.
+    pub clock: Arc<dyn Clock>,
+    /// Who may ask.
+    pub keys: Keys,
+    /// Agents.
+    pub agents: Agents,
+    /// Voices.
+    pub voices: Voices,
+    /// Trunks and numbers.
+    pub telephony: Telephony,
+    /// Calls.
+    pub calls: Calls,
+    /// For `/health/ready`.
+    pub ready: ReadyProbe,
+    /// For `/metrics`.
+    pub metrics: MetricsText,
+}
+
+/// All that handlers need; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: AppParts,
+    limiter: RateLimiter,
+    attempts: Attempts,
+    stopping: AtomicBool,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// An application of these parts.
+    pub fn new(parts: AppParts) -> Self {
+        let limiter = RateLimiter::new(&parts.config.rate_limit, Arc::clone(&parts.clock));
+        let attempts = Attempts::new(&parts.config.rate_limit, Arc::clone(&parts.clock));
+        let (stopping, stop) = (AtomicBool::new(false), CancellationToken::new());
+        Self(Arc::new(Inner {
+            parts,
+            limiter,
+            attempts,
+            stopping,
+            stop,
+        }))
+    }
+
+    /// From now on new requests are refused with `overload` and event streams end.
+    pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::SeqCst);
+        self.0.stop.cancel();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Cancelled when the server stops; streams listen to it.
+    pub(crate) fn stop_token(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+
+    pub(crate) fn config(&self) -> &ApiConfig {
+        &self.0.parts.config
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.parts.clock
+    }
+
+    pub(crate) fn parts(&self) -> &AppParts {
+        &self.0.parts
+    }
+
+    pub(crate) fn limiter(&self) -> &RateLimiter {
+        &self.0.limiter
+    }
+
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.0.attempts
+    }
+}
+
+macro_rules! services {
+    ($($name:ident: $type:ty),+) => {
+        impl App {
+            $(pub(crate) fn $name(&self) -> &$type { &self.0.parts.$name })+
+        }
+    };
+}
+
+services!(keys: Keys, agents: Agents, voices: Voices, telephony: Telephony, calls: Calls);

@@ -1,0 +1,68 @@
+//! What an operator can set about the API. The binary's configuration embeds it.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits and deadlines of the API. Every one has a sane default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// Most bytes of a request body.
+    pub body_bytes_max: usize,
+    /// Longest wait for a whole body, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// Longest wait for a handler's answer, in milliseconds. Streams only have to begin within it.
+    pub request_timeout_ms: u64,
+    /// Longest wait for the head of a request, in milliseconds; also how long an idle connection stays.
+    pub header_timeout_ms: u64,
+    /// Most connections at once; one more is refused.
+    pub connections_max: usize,
+    /// Longest wait for requests under way at shutdown, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+    /// Time between keep-alive comments of an event stream, in milliseconds.
+    pub keep_alive_ms: u64,
+    /// How much a client may ask in a time.
+    pub rate_limit: RateLimitConfig,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1024 * 1024,
+            body_timeout_ms: 10_000,
+            request_timeout_ms: 30_000,
+            header_timeout_ms: 10_000,
+            connections_max: 1024,
+            shutdown_timeout_ms: 10_000,
+            keep_alive_ms: 15_000,
+            rate_limit: RateLimitConfig::default(),
+        }
+    }
+}
+
+/// How much a client may ask in a time. `0` turns one window off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimitConfig {
+    /// Off, nothing is counted: neither requests nor failed credentials.
+    pub enabled: bool,
+    /// Requests in a minute, for each key and each organisation.
+    pub minute: u32,
+    /// Requests in an hour.
+    pub hour: u32,
+    /// Requests in a day (UTC).
+    pub day: u32,
+    /// Refused credentials in a minute from one address, before it is told to wait.
+    pub authentication_failures_per_minute: u32,
+}
+
+impl Default for RateLimitConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            minute: 60,
+            hour: 1000,
+            day: 10_000,
+            authentication_failures_per_minute: 30,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The body, as JSON that was checked against the schema of its type.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+};
+use contract::Reason;
+use http_body_util::BodyExt as _;
+use hyper::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+
+use crate::{
+    App, Problem, json,
+    schema::{self, Place},
+};
+
+/// Most of a refused body that is read and thrown away, so that the client gets to read the refusal.
+const DISCARDED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Longest time spent on that.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A request body of type `T`.
+pub(crate) struct ApiJson<T>(pub(crate) T);
+
+impl<T: ToSchema + DeserializeOwned + 'static> FromRequest<App> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        content_type(&parts.headers)?;
+        let bytes = collect(body, app).await?;
+        let (value, faults) = json::read(&bytes).map_err(|malformed| {
+            Problem::new(Reason::MalformedJson, malformed.message)
+                .with("line", malformed.line)
+                .with("column", malformed.column)
+        })?;
+        schema::read(value, faults, Place::Body)
+            .map(Self)
+            .map_err(Problem::invalid)
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let refusal = |message: &str, expected: &str| {
+        Err(Problem::new(Reason::UnsupportedMediaType, message).with("expected", expected))
+    };
+    if headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return refusal(
+            "The body must not be compressed (Content-Encoding: identity).",
+            "identity",
+        );
+    }
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let given = given.to_ascii_lowercase();
+    let mut parts = given.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    let is_json =
+        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    let charset = parts.find_map(|parameter| parameter.strip_prefix("charset="));
+    if !is_json || charset.is_some_and(|charset| charset.trim_matches('"') != "utf-8") {
+        return refusal(
+            "The body must be JSON in UTF-8 (Content-Type: application/json).",
+            "application/json",
+        );
+    }
+    Ok(())
+}
+
+/// The whole body, at most as large and as late as configured.
+async fn collect(mut body: Body, app: &App) -> Result<Vec<u8>, Problem> {
+    let (max, patience) = (
+        app.config().body_bytes_max,
+        Duration::from_millis(app.config().body_timeout_ms),
+    );
+    let announced = hyper::body::Body::size_hint(&body).lower();
+    if announced > max as u64 {
+        discard(body).await;
+        return Err(too_large(max));
+    }
+    let deadline = Instant::now() + patience;
+    let mut bytes = Vec::with_capacity(announced as usize);
+    loop {
+        let frame = timeout_at(deadline, body.frame())
+            .await
+            .map_err(|_| too_slow(patience))?;
+        let Some(frame) = frame else { return Ok(bytes) };
+        let frame = frame.map_err(|error| {
+            Problem::new(Reason::RequestTimeout, "The body ended before it was complete.").because(error)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > max {
+            drop(bytes);
+            discard(body).await;
+            return Err(too_large(max));
+        }
+        bytes.extend_from_slice(&data);
+    }
+}
+
+fn too_slow(patience: Duration) -> Problem {
+    let seconds = patience.as_secs_f64();
+    Problem::new(
+        Reason::RequestTimeout,
+        format!("The body did not arrive within {seconds} s."),
+    )
+    .with("timeout_seconds", seconds)
+}
+
+fn too_large(max: usize) -> Problem {
+    Problem::new(Reason::BodyTooLarge, format!("The body is larger than {max} bytes.")).with("max_bytes", max)
+}
+
+/// Reads on for a while: a connection closed with unread data is reset, and a reset may overtake the answer.
+async fn discard(mut body: Body) {
+    let deadline = Instant::now() + DISCARD_TIME_MAX;
+    let mut left = DISCARDED_BYTES_MAX;
+    while let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await {
+        let read = frame.data_ref().map_or(0, bytes::Bytes::len);
+        match left.checked_sub(read) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}

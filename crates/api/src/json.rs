@@ -1,0 +1,210 @@
+//! JSON read strictly: a key that stands twice is a fault, and nesting has a limit.
+
+use std::{cell::RefCell, fmt};
+
+use contract::{FieldFault, FieldReason};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Deeper JSON than any request needs.
+const DEPTH_MAX: usize = 32;
+
+/// Duplicates noted; more say nothing new.
+const DUPLICATES_MAX: usize = 100;
+
+/// The text is not JSON that we read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    /// From 1.
+    pub(crate) line: usize,
+    /// From 1.
+    pub(crate) column: usize,
+    /// For people; never holds more of the input than the parser's own words.
+    pub(crate) message: String,
+}
+
+/// The value, and a fault for each key that stands twice.
+pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Vec<FieldFault>), Malformed> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let (line, column) = position(&bytes[..error.valid_up_to()]);
+        Malformed {
+            line,
+            column,
+            message: "The body is not valid UTF-8.".to_owned(),
+        }
+    })?;
+    let duplicates = RefCell::new(Vec::new());
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let seed = Strict {
+        pointer: String::new(),
+        depth: 0,
+        duplicates: &duplicates,
+    };
+    let value = seed
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
+    match value {
+        Ok(value) => Ok((value, duplicates.into_inner())),
+        Err(error) => Err(malformed(&error)),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Malformed {
+    let (line, column) = (error.line().max(1), error.column().max(1));
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    Malformed {
+        line,
+        column,
+        message: format!("The body is not valid JSON: {said}."),
+    }
+}
+
+fn position(before: &[u8]) -> (usize, usize) {
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    (line, column)
+}
+
+struct Strict<'a> {
+    pointer: String,
+    depth: usize,
+    duplicates: &'a RefCell<Vec<FieldFault>>,
+}
+
+impl Strict<'_> {
+    fn below<E: serde::de::Error>(&self, token: &str) -> Result<Self, E> {
+        if self.depth == DEPTH_MAX {
+            return Err(E::custom(format!("nested deeper than {DEPTH_MAX} levels")));
+        }
+        let pointer = format!("{}/{}", self.pointer, token.replace('~', "~0").replace('/', "~1"));
+        Ok(Self {
+            pointer,
+            depth: self.depth + 1,
+            duplicates: self.duplicates,
+        })
+    }
+
+    fn duplicate(&self, pointer: &str) {
+        let mut duplicates = self.duplicates.borrow_mut();
+        if duplicates.len() < DUPLICATES_MAX {
+            let message = "This key stands twice in the same object.";
+            duplicates.push(FieldFault::in_body(pointer, FieldReason::Duplicate, message));
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(self.below(&items.len().to_string())?)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            let below = self.below::<A::Error>(&key)?;
+            let pointer = below.pointer.clone();
+            let value = access.next_value_seed(below).map_err(A::Error::custom)?;
+            if object.insert(key, value).is_some() {
+                self.duplicate(&pointer);
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_stands_twice_is_a_fault_at_its_pointer() {
+        let (_, faults) = read(br#"{"a":{"b/c":1,"b/c":2},"l":[{"x":1,"x":1}]}"#).unwrap();
+        let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/a/b~1c", "/l/0/x"]);
+    }
+
+    #[test]
+    fn what_is_not_json_says_where() {
+        for (text, line, column) in [
+            (&b"{"[..], 1, 1),
+            (b"{\n  \"a\": nul\n}", 2, 11),
+            (b"", 1, 1),
+            (b"{} x", 1, 4),
+            (b"{\n\"a\": \"\xff\"}", 2, 7),
+            (b"[1e999]", 1, 6),
+        ] {
+            let fault = read(text).unwrap_err();
+            assert_eq!((fault.line, fault.column), (line, column), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_before_it_costs_a_stack() {
+        let deep = |levels: usize| [vec![b'['; levels], vec![b']'; levels]].concat();
+        assert!(read(&deep(DEPTH_MAX)).is_ok());
+        assert!(
+            read(&deep(DEPTH_MAX + 1))
+                .unwrap_err()
+                .message
+                .contains("nested deeper")
+        );
+        assert!(read(&deep(100_000)).is_err());
+    }
+
+    #[test]
+    fn values_come_out_as_serde_json_reads_them() {
+        let text = br#"{"a":[1,-2,0.5,true,null,"\u00e9"],"b":{}}"#;
+        assert_eq!(read(text).unwrap().0, serde_json::from_slice::<Value>(text).unwrap());
+    }
+}

@@ -1,0 +1,311 @@
+//! A failed request as the code that found it tells it. `envelope` turns it into an answer.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use contract::{FieldFault, Reason};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{ALLOW, CONTENT_RANGE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde_json::{Map, Value};
+
+use crate::ApiConfig;
+
+/// Field faults that one answer tells; a body made of nothing else must not be answered with megabytes.
+const FAULTS_TOLD_MAX: usize = 100;
+
+/// Seconds after which a busy or stopping server may be asked again.
+const OVERLOAD_RETRY_SECONDS: u64 = 5;
+
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// Why a request failed: a reason of the catalogue, a sentence, facts, headers, and a cause for the log.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    reason: Reason,
+    message: String,
+    details: Map<String, Value>,
+    headers: HeaderMap,
+    source: Option<Cause>,
+}
+
+/// A cause that is only a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Sentence(String);
+
+impl Problem {
+    /// A failure of `reason`, told to people by `message`.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            details: Map::new(),
+            headers: HeaderMap::new(),
+            source: None,
+        }
+    }
+
+    /// Adds a fact; whatever the message mentions belongs here too.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds the cause, for the log and never for the client.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// Adds a header of the answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: impl ToString) -> Self {
+        if let Ok(value) = HeaderValue::try_from(value.to_string()) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// Our own fault. Clients learn nothing but that.
+    pub fn internal(doing: impl Into<String>) -> Self {
+        Self::new(Reason::Internal, "Something broke on our side.").because(Sentence(doing.into()))
+    }
+
+    /// Our own deadline passed.
+    pub fn timeout(doing: impl Into<String>) -> Self {
+        Self::new(Reason::Timeout, "The request took too long on our side.").because(Sentence(doing.into()))
+    }
+
+    /// Faults of fields, all of them at once.
+    pub fn invalid(mut faults: Vec<FieldFault>) -> Self {
+        let omitted = faults.len().saturating_sub(FAULTS_TOLD_MAX);
+        faults.truncate(FAULTS_TOLD_MAX);
+        let message = match faults.as_slice() {
+            [fault] => format!("The field {} is not valid: {}", name_of(fault), fault.message),
+            _ => format!("{} fields are not valid.", faults.len() + omitted),
+        };
+        let fields = serde_json::to_value(faults).unwrap_or_default();
+        let problem = Self::new(Reason::InvalidFields, message).with("fields", fields);
+        if omitted == 0 {
+            problem
+        } else {
+            problem.with("omitted", omitted)
+        }
+    }
+
+    /// Too much at once, or the server is going down.
+    pub fn overload(message: &str) -> Self {
+        Self::new(Reason::Overload, message)
+            .with("policy", "overload")
+            .with("retry_after", OVERLOAD_RETRY_SECONDS)
+            .header(RETRY_AFTER, OVERLOAD_RETRY_SECONDS)
+    }
+
+    /// No credentials that are valid. `challenge` follows the realm in `WWW-Authenticate`.
+    pub fn unauthorized(reason: Reason, message: &str) -> Self {
+        let challenge = if reason == Reason::MissingCredentials {
+            "Bearer realm=\"callwright\"".to_owned()
+        } else {
+            format!("Bearer realm=\"callwright\", error=\"invalid_token\", error_description=\"{message}\"")
+        };
+        Self::new(reason, message).header(WWW_AUTHENTICATE, challenge)
+    }
+
+    /// What an answer without a `Problem` means: from the router, the HTTP library or a layer of somebody else's.
+    pub fn from_bare(status: StatusCode, headers: &HeaderMap, config: &ApiConfig) -> Self {
+        match status.as_u16() {
+            401 => Self::unauthorized(Reason::MissingCredentials, "No credentials were given."),
+            402 => Self::new(Reason::SubscriptionInactive, "The subscription is not active.")
+                .with("redirect_url", "/settings/billing"),
+            403 => Self::new(Reason::InsufficientScope, "The credentials do not allow this."),
+            404 => Self::new(Reason::RouteNotFound, "There is no such route."),
+            405 => method_not_allowed(headers),
+            406 | 415 => Self::new(Reason::UnsupportedMediaType, "The content type can't be read here.")
+                .with("expected", "application/json"),
+            408 => Self::new(Reason::RequestTimeout, "The request did not arrive in time."),
+            413 => Self::new(Reason::BodyTooLarge, "The body is too large.").with("max_bytes", config.body_bytes_max),
+            416 => range_not_satisfiable(headers),
+            409 | 422 => Self::new(Reason::InvalidState, "The state of the resource does not allow this."),
+            429 | 503 => Self::overload("The server is busy."),
+            504 => Self::timeout("a layer answered 504"),
+            400..=499 => Self::new(Reason::MalformedHeader, "The request can't be read."),
+            bare => Self::internal(format!("a layer answered {bare} without a cause")),
+        }
+    }
+
+    /// Its reason; the code follows from it.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The cause, for the log.
+    pub(crate) fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync)> {
+        self.source.as_deref()
+    }
+
+    /// For people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// `error.details`, the reason first.
+    pub(crate) fn details(&self) -> Map<String, Value> {
+        let mut details = Map::new();
+        details.insert("reason".to_owned(), self.reason.name().into());
+        details.extend(self.details.clone());
+        details
+    }
+
+    /// Headers that belong to the answer.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.reason.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+fn name_of(fault: &FieldFault) -> String {
+    if fault.field.is_empty() {
+        "(whole body)".to_owned()
+    } else {
+        fault.field.clone()
+    }
+}
+
+fn method_not_allowed(headers: &HeaderMap) -> Problem {
+    let allowed = headers
+        .get(ALLOW)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let allowed: Vec<_> = allowed
+        .split(',')
+        .map(str::trim)
+        .filter(|method| !method.is_empty())
+        .collect();
+    Problem::new(
+        Reason::MethodNotAllowed,
+        format!("This route knows only {}.", allowed.join(", ")),
+    )
+    .with("allowed", allowed)
+}
+
+fn range_not_satisfiable(headers: &HeaderMap) -> Problem {
+    let size = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+    let size: Option<u64> = size
+        .and_then(|value| value.rsplit('/').next())
+        .and_then(|size| size.parse().ok());
+    let problem = Problem::new(Reason::RangeNotSatisfiable, "The range lies outside of what there is.");
+    size.into_iter()
+        .fold(problem, |problem, size| problem.with("size", size))
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<domain::Error> for Problem {
+    fn from(error: domain::Error) -> Self {
+        use domain::Error as E;
+        match error {
+            E::NotFound { resource, id, field } => {
+                let problem = Self::new(
+                    Reason::ResourceNotFound,
+                    format!("There is no {resource} with this id."),
+                )
+                .with("resource", resource)
+                .with("id", id);
+                field.into_iter().fold(problem, |problem, field| {
+                    problem.with("field", field.trim_start_matches('/'))
+                })
+            }
+            E::Invalid(faults) => Self::invalid(faults),
+            E::Rule {
+                reason,
+                message,
+                details,
+            } => Self {
+                details,
+                ..Self::new(reason, message)
+            },
+            E::ConcurrentCalls { limit } => concurrent_calls(limit),
+            E::Provider(failure) => provider(*failure),
+            E::Internal { doing, source } => {
+                let chain = domain::Error::Internal { doing, source };
+                Self::new(Reason::Internal, "Something broke on our side.").because(chain)
+            }
+        }
+    }
+}
+
+/// Calls end on their own schedule, so the wait is a guess; a short one.
+const CONCURRENT_CALLS_RETRY_SECONDS: u64 = 10;
+
+fn concurrent_calls(limit: u32) -> Problem {
+    Problem::new(
+        Reason::ConcurrentCalls,
+        format!("The organisation may hold {limit} calls at once."),
+    )
+    .with("policy", "concurrent_calls")
+    .with("limit", limit)
+    .with("remaining", 0)
+    .with("retry_after", CONCURRENT_CALLS_RETRY_SECONDS)
+    .header(RETRY_AFTER, CONCURRENT_CALLS_RETRY_SECONDS)
+}
+
+fn provider(failure: domain::ProviderFailure) -> Problem {
+    let problem = Problem {
+        details: failure.details(),
+        ..Problem::new(failure.fault.reason(), failure.message())
+    };
+    let wait = failure.retry_after_seconds.filter(|_| failure.retryable);
+    let problem = wait
+        .into_iter()
+        .fold(problem, |problem, seconds| problem.header(RETRY_AFTER, seconds.max(1)));
+    problem.because(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_folds_into_one_of_the_nine() {
+        let known: Vec<u16> = contract::Code::ALL.iter().map(|code| code.status()).collect();
+        for status in 400..600 {
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            let problem = Problem::from_bare(status, &HeaderMap::new(), &ApiConfig::default());
+            assert!(known.contains(&problem.status().as_u16()), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_faults_is_cut_and_counted() {
+        let fault = FieldFault::in_body("/x", contract::FieldReason::UnknownField, "unknown");
+        let problem = Problem::invalid(vec![fault; 250]);
+        assert_eq!(
+            problem.details()["fields"].as_array().map(Vec::len),
+            Some(FAULTS_TOLD_MAX)
+        );
+        assert_eq!(problem.details()["omitted"], 150);
+    }
+
+    #[test]
+    fn a_cause_never_reaches_message_or_details() {
+        let problem = Problem::from(domain::Error::internal("reading", "MARKER"));
+        assert!(!format!("{}{:?}", problem.message(), problem.details()).contains("MARKER"));
+        let chain = problem
+            .source()
+            .map(|source| std::error::Error::source(source).map(ToString::to_string));
+        assert_eq!(chain, Some(Some("MARKER".to_owned())));
+    }
+}

@@ -1,0 +1,306 @@
+//! Checks JSON against the schema that the API document shows for a type, and tells ALL faults at once.
+//!
+//! The only file that touches the `jsonschema` crate.
+
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use contract::{FieldFault, FieldReason as R};
+use jsonschema::{
+    ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind as K},
+    types::JsonType,
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::formats;
+
+/// Likeness (Jaro-Winkler) from which a name is worth suggesting.
+const LIKENESS_MIN: f64 = 0.8;
+
+/// Unknown fields told of one object.
+const UNKNOWN_MAX: usize = 100;
+
+/// A type's schema, compiled once.
+pub(crate) struct Shape {
+    validator: Validator,
+    document: Value,
+}
+
+/// Where the faults of a value are shown to lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Body,
+    Query,
+}
+
+impl Shape {
+    /// The shape of `T`, built at its first use.
+    pub(crate) fn of<T: ToSchema + 'static>() -> Arc<Self> {
+        static SHAPES: Mutex<Option<HashMap<TypeId, Arc<Shape>>>> = Mutex::new(None);
+        let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
+        let shapes = shapes.get_or_insert_default();
+        Arc::clone(
+            shapes
+                .entry(TypeId::of::<T>())
+                .or_insert_with(|| Arc::new(Self::build::<T>())),
+        )
+    }
+
+    fn build<T: ToSchema>() -> Self {
+        let mut schemas = Vec::new();
+        T::schemas(&mut schemas);
+        let components: HashMap<_, _> = schemas.into_iter().collect();
+        let mut document = serde_json::to_value(T::schema()).unwrap_or_default();
+        document["components"] = json!({ "schemas": components });
+        let options = formats::ALL
+            .iter()
+            .fold(jsonschema::options(), |options, (name, _, check)| {
+                options.with_format(*name, *check)
+            });
+        let validator = options.should_validate_formats(true).build(&document);
+        // Each schema comes from our own types and is compiled by a test; none depends on input.
+        let validator = validator.unwrap_or_else(|error| unreachable!("the schema of {}: {error}", T::name()));
+        Self { validator, document }
+    }
+
+    /// The type that the schema gives to a top-level property.
+    pub(crate) fn type_of(&self, property: &str) -> Option<&str> {
+        let schema = &self.document["properties"][property];
+        match &schema["type"] {
+            Value::String(name) => Some(name),
+            Value::Array(names) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+            _ => None,
+        }
+    }
+
+    /// Every fault of `value`, by pointer.
+    pub(crate) fn faults(&self, value: &Value) -> Vec<FieldFault> {
+        let mut faults = Vec::new();
+        for error in self.validator.iter_errors(value) {
+            self.tell(&error, value, &mut faults);
+        }
+        faults.sort_by(|a, b| (&a.pointer, a.reason).cmp(&(&b.pointer, b.reason)));
+        faults.dedup_by(|a, b| a.pointer == b.pointer && a.reason == b.reason);
+        faults
+    }
+
+    fn tell(&self, error: &ValidationError<'_>, value: &Value, faults: &mut Vec<FieldFault>) {
+        let at = error.instance_path().as_str();
+        match error.kind() {
+            K::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                faults.push(fault(&below(at, name), R::Required, "This field is required."));
+            }
+            K::AdditionalProperties { unexpected } | K::UnevaluatedProperties { unexpected } => {
+                let known = self.siblings(error);
+                for name in unexpected.iter().take(UNKNOWN_MAX) {
+                    faults.push(unknown(&below(at, name), name, &known));
+                }
+            }
+            K::OneOfNotValid { context } | K::AnyOf { context } => self.tell_branches(context, error, value, faults),
+            kind => faults.push(simple(at, kind, error.instance())),
+        }
+    }
+
+    /// Of alternatives the one that was meant: not `null`, and of the value's own type.
+    fn tell_branches(
+        &self,
+        context: &[Vec<ValidationError<'static>>],
+        error: &ValidationError<'_>,
+        value: &Value,
+        faults: &mut Vec<FieldFault>,
+    ) {
+        let at = error.instance_path().as_str();
+        let is_of_other_type = |branch: &&Vec<ValidationError<'static>>| {
+            branch
+                .iter()
+                .any(|inner| inner.instance_path().as_str() == at && matches!(inner.kind(), K::Type { .. }))
+        };
+        let meant: Vec<_> = context.iter().filter(|branch| !is_of_other_type(branch)).collect();
+        match meant.as_slice() {
+            [branch] => branch.iter().for_each(|inner| self.tell(inner, value, faults)),
+            [] => {
+                let expected = context
+                    .iter()
+                    .flatten()
+                    .filter(|inner| inner.instance_path().as_str() == at);
+                let expected: Vec<_> = expected.flat_map(|inner| expected_types(inner.kind())).collect();
+                faults.push(wrong_type(at, expected));
+            }
+            _ => faults.push(fault(at, R::NotAllowedValue, "This is none of the allowed forms.")),
+        }
+    }
+
+    /// Names that the object at fault may have, found through the path of the rule that refused it.
+    fn siblings(&self, error: &ValidationError<'_>) -> Vec<String> {
+        let path = error.schema_path().as_str();
+        let path = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let mut schema = self.document.pointer(path);
+        while let Some(reference) = schema.and_then(|schema| schema["$ref"].as_str()) {
+            schema = self.document.pointer(reference.trim_start_matches('#'));
+        }
+        let properties = schema.and_then(|schema| schema["properties"].as_object());
+        properties
+            .map(|properties| properties.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+}
+
+/// `value` as a `T`, or every fault that it has.
+pub(crate) fn read<T: ToSchema + DeserializeOwned + 'static>(
+    value: Value,
+    mut faults: Vec<FieldFault>,
+    place: Place,
+) -> Result<T, Vec<FieldFault>> {
+    faults.extend(Shape::of::<T>().faults(&value));
+    if faults.is_empty() {
+        match serde_path_to_error::deserialize(value) {
+            Ok(read) => return Ok(read),
+            Err(error) => faults.push(from_serde(&error)),
+        }
+    }
+    Err(match place {
+        Place::Body => faults,
+        Place::Query => faults.into_iter().map(in_query).collect(),
+    })
+}
+
+/// What the schema can't state but the type can: an integer written `5.0`, a number too large for its type.
+fn from_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldFault {
+    use serde_path_to_error::Segment as S;
+    let pointer = error
+        .path()
+        .iter()
+        .fold(String::new(), |pointer, segment| match segment {
+            S::Seq { index } => format!("{pointer}/{index}"),
+            S::Map { key } => below(&pointer, key),
+            S::Enum { variant } => below(&pointer, variant),
+            S::Unknown => pointer,
+        });
+    fault(
+        &pointer,
+        R::WrongType,
+        "This value can't be read as what the field holds.",
+    )
+}
+
+fn in_query(fault: FieldFault) -> FieldFault {
+    let name = fault.field;
+    FieldFault {
+        pointer: format!("?{name}"),
+        field: name,
+        ..fault
+    }
+}
+
+fn fault(pointer: &str, reason: R, message: impl Into<String>) -> FieldFault {
+    FieldFault::in_body(pointer, reason, message)
+}
+
+fn below(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+fn unknown(pointer: &str, name: &str, known: &[String]) -> FieldFault {
+    let likeness = |candidate: &&String| strsim::jaro_winkler(name, candidate);
+    let near = known.iter().filter(|candidate| likeness(candidate) >= LIKENESS_MIN);
+    let near = near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match near {
+        Some(near) => fault(
+            pointer,
+            R::UnknownField,
+            format!("There is no such field. Did you mean {near}?"),
+        )
+        .with("did_you_mean", near.clone()),
+        None => fault(pointer, R::UnknownField, "There is no such field."),
+    }
+}
+
+fn wrong_type(pointer: &str, expected: Vec<String>) -> FieldFault {
+    let expected: Vec<_> = expected.into_iter().filter(|name| name != "null").collect();
+    let message = format!("This must be of type {}.", expected.join(" or "));
+    fault(pointer, R::WrongType, message).with("expected", expected)
+}
+
+fn expected_types(kind: &K) -> Vec<String> {
+    match kind {
+        K::Type {
+            kind: TypeKind::Single(one),
+        } => vec![one.to_string()],
+        K::Type {
+            kind: TypeKind::Multiple(set),
+        } => set.iter().map(|one: JsonType| one.to_string()).collect(),
+        K::Enum { .. } => vec!["string".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+/// Faults that concern one value and nothing round it.
+fn simple(at: &str, kind: &K, instance: &Value) -> FieldFault {
+    match kind {
+        K::Type { .. } => wrong_type(at, expected_types(kind)),
+        K::MinLength { limit } | K::MinItems { limit } | K::MinProperties { limit } => fault(
+            at,
+            R::TooShort,
+            format!("This needs at least {limit} {}.", unit(instance)),
+        )
+        .with("min", *limit),
+        K::MaxLength { limit } | K::MaxItems { limit } | K::MaxProperties { limit } => fault(
+            at,
+            R::TooLong,
+            format!("This may have at most {limit} {}.", unit(instance)),
+        )
+        .with("max", *limit),
+        K::Minimum { limit } | K::ExclusiveMinimum { limit } => {
+            fault(at, R::OutOfRange, format!("This must be at least {limit}.")).with("min", limit.clone())
+        }
+        K::Maximum { limit } | K::ExclusiveMaximum { limit } => {
+            fault(at, R::OutOfRange, format!("This must be at most {limit}.")).with("max", limit.clone())
+        }
+        K::MultipleOf { .. } => fault(at, R::OutOfRange, "This is not one of the steps allowed."),
+        K::Enum { options } => not_allowed(at, options, instance),
+        K::Format { format } => fault(at, R::InvalidFormat, formats::sentence(format)).with("format", format.clone()),
+        K::Pattern { pattern } => {
+            fault(at, R::InvalidFormat, format!("This must match {pattern}.")).with("pattern", pattern.clone())
+        }
+        K::UniqueItems => fault(at, R::Duplicate, "An item stands here twice."),
+        K::OneOfMultipleValid { .. } | K::Not { .. } => fault(at, R::ConflictsWith, "These do not go together."),
+        _ => fault(at, R::NotAllowedValue, "This value is not allowed here."),
+    }
+}
+
+fn not_allowed(at: &str, options: &Value, instance: &Value) -> FieldFault {
+    let allowed: Vec<Value> = options.as_array().cloned().unwrap_or_default();
+    let names: Vec<_> = allowed.iter().filter_map(Value::as_str).collect();
+    let mut fault = fault(
+        at,
+        R::NotAllowedValue,
+        format!("This must be one of {}.", names.join(", ")),
+    );
+    if let Some(given) = instance.as_str() {
+        let near = names
+            .iter()
+            .find(|name| strsim::jaro_winkler(given, name) >= LIKENESS_MIN);
+        fault = near
+            .into_iter()
+            .fold(fault, |fault, near| fault.with("did_you_mean", *near));
+    }
+    fault.with("allowed", allowed)
+}
+
+fn unit(instance: &Value) -> &'static str {
+    match instance {
+        Value::Array(_) => "items",
+        Value::Object(_) => "keys",
+        _ => "characters",
+    }
+}
+
+#[cfg(test)]
+mod tests;
