@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// How long a nonce may be used after it was issued.
-const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+const NONCE_LIFETIME: Duration = Duration::from_mins(5);
 /// Nonces whose use counts are remembered.
 const REMEMBERED_MAX: usize = 4096;
 /// Longest Authorization header that is looked at.

@@ -28,7 +28,7 @@ const HANDLERS_MAX: usize = 4096;
 /// Dialogs at once, refused calls included while they end; the rule of admission is the owner's.
 const DIALOGS_MAX: usize = 8192;
 /// Longer than any transaction lives in the engine.
-const HANDLER_LIFETIME: Duration = Duration::from_secs(300);
+const HANDLER_LIFETIME: Duration = Duration::from_mins(5);
 
 /// Serves requests until the endpoint is shut down.
 pub(crate) async fn run(shared: Arc<Shared>, mut transactions: TransactionReceiver) {
@@ -120,12 +120,11 @@ fn take_call(shared: &Arc<Shared>, transaction: Transaction, permit: OwnedSemaph
     let to_user = uri::user_of(&transaction.original.uri);
     let contact = uri::contact(&to_user, shared.address_for(source), transport);
     let (states_sender, states) = shared.layer.new_dialog_state_channel();
-    let dialog = match shared
+    let created = shared
         .layer
-        .get_or_create_server_invite(&transaction, states_sender, None, Some(contact))
-    {
-        Ok(dialog) => dialog,
-        Err(_) => return reply(permit, transaction, StatusCode::BadRequest, vec![]),
+        .get_or_create_server_invite(&transaction, states_sender, None, Some(contact));
+    let Ok(dialog) = created else {
+        return reply(permit, transaction, StatusCode::BadRequest, vec![]);
     };
     let signals = Signals::new(&shared.closing);
     let (events_sender, events) = mpsc::channel(EVENTS_MAX);

@@ -233,7 +233,7 @@ impl SipEndpoint {
 
     /// Keeps us registered at a registrar until the returned registration is ended.
     pub fn register(&self, plan: RegistrationPlan) -> Result<Registration, SipError> {
-        Registration::start(Arc::clone(&self.shared), plan)
+        Registration::start(&self.shared, plan)
     }
 
     /// Asks a peer for a sign of life and returns its status; five seconds at most.

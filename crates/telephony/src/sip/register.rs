@@ -54,13 +54,13 @@ pub struct Registration {
 }
 
 impl Registration {
-    pub(crate) fn start(shared: Arc<Shared>, plan: RegistrationPlan) -> Result<Self, SipError> {
+    pub(crate) fn start(shared: &Arc<Shared>, plan: RegistrationPlan) -> Result<Self, SipError> {
         let destination = Destination::parse(&plan.registrar)?;
         let stop = shared.closing.child_token();
         let (publish, state) = watch::channel(RegistrationState::Pending);
         let task = shared
             .services
-            .spawn(keep(Arc::clone(&shared), plan, destination.uri, publish, stop.clone()));
+            .spawn(keep(Arc::clone(shared), plan, destination.uri, publish, stop.clone()));
         Ok(Self { state, stop, task })
     }
 

@@ -40,7 +40,7 @@ const TRANSACTIONS_MAX: usize = 50_000;
 const CONNECTIONS_MAX: usize = 256;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 /// A TCP connection that sends nothing for so long is closed.
-pub(crate) const STREAM_IDLE: Duration = Duration::from_secs(180);
+pub(crate) const STREAM_IDLE: Duration = Duration::from_mins(3);
 /// Attempts to find a port that is free for both UDP and TCP.
 const PORT_ATTEMPTS: usize = 20;
 
@@ -193,12 +193,10 @@ impl Gate {
     }
 
     fn admits(&self, message: &SipMessage) -> bool {
-        match catch_unwind(AssertUnwindSafe(|| is_sound(message))) {
-            Ok(true) => {}
-            Ok(false) | Err(_) => {
-                metrics::counter!("callwright_sip_dropped_total", "why" => "unsound").increment(1);
-                return false;
-            }
+        let sound = catch_unwind(AssertUnwindSafe(|| is_sound(message))).unwrap_or(false);
+        if !sound {
+            metrics::counter!("callwright_sip_dropped_total", "why" => "unsound").increment(1);
+            return false;
         }
         let starts_work = matches!(message, SipMessage::Request(request) if !matches!(request.method, Method::Ack | Method::Bye | Method::Cancel));
         if starts_work && self.is_full() {
@@ -227,7 +225,7 @@ fn is_sound(message: &SipMessage) -> bool {
         SipMessage::Request(request) => {
             let same_method = request
                 .cseq_header()
-                .and_then(|cseq| cseq.method())
+                .and_then(rsipstack::sip::CSeq::method)
                 .is_ok_and(|method| method == request.method);
             request.headers.len() <= HEADERS_MAX
                 && same_method

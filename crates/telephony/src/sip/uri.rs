@@ -1,6 +1,6 @@
 //! Reading and writing SIP URIs: targets, user parts, contacts.
 
-use std::net::SocketAddr;
+use std::{fmt::Write as _, net::SocketAddr};
 
 use rsipstack::{
     sip::{Auth, HostWithPort, Param, Scheme, Transport, Uri},
@@ -106,8 +106,8 @@ pub(crate) fn encode_user(user: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,?/".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push('%');
-            encoded.push_str(&format!("{byte:02X}"));
+            // Writing to a String does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded
