@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use domain::ports::{Store, StoreError, Stored};
+use domain::ports::{Store, StoreError};
 use sqlx::{
     Row, Sqlite, SqlitePool, Transaction,
     migrate::Migrator,

@@ -1,0 +1,357 @@
+//! Trunks and numbers: rules of the use cases, and what the telephone network finds.
+
+use contract::{
+    FieldReason, NumberAssign, NumberDirection, NumberImport, NumberUnassign, Reason, TrunkCreate, TrunkUpdate,
+};
+use domain::{
+    ports::{AgentStore, TelephonyStore},
+    records::Scope,
+};
+use serde_json::{Value, json};
+
+use crate::support::{ALL, World, broken_rule, faults, missing};
+
+fn trunk(changes: &Value) -> TrunkCreate {
+    let mut base = json!({ "name": "PBX", "host": "PBX.example.com" });
+    for (name, value) in changes.as_object().unwrap() {
+        base[name] = value.clone();
+    }
+    serde_json::from_value(base).unwrap()
+}
+
+fn import(phone: &str, trunk: impl ToString) -> NumberImport {
+    let json = json!({ "phone_number": phone, "trunk_id": trunk.to_string() });
+    serde_json::from_value(json).unwrap()
+}
+
+fn assign(number: impl ToString, agent: impl ToString, direction: NumberDirection) -> NumberAssign {
+    NumberAssign {
+        number_id: number.to_string(),
+        agent_id: agent.to_string(),
+        direction,
+    }
+}
+
+fn update(json: Value) -> TrunkUpdate {
+    serde_json::from_value(json).unwrap()
+}
+
+async fn imported(world: &World, scope: Scope, phone: &str) -> contract::Number {
+    let trunk = world.telephony.trunk_create(scope, trunk(&json!({}))).await.unwrap();
+    world
+        .telephony
+        .number_import(scope, import(phone, trunk.id))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_trunk_is_kept_in_its_canonical_form_and_never_shows_its_password() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let create = trunk(&json!({
+        "username": "u", "password": "hunter2", "register": true, "source_addresses": ["192.0.2.9/24", "::ffff:10.0.0.1"],
+    }));
+    let made = world.telephony.trunk_create(scope, create).await.unwrap();
+    assert_eq!(
+        (made.host.as_str(), made.port, made.has_password),
+        ("pbx.example.com", 5060, true)
+    );
+    assert_eq!(made.source_addresses, ["192.0.2.0/24", "10.0.0.1/32"]);
+    assert!(!serde_json::to_string(&made).unwrap().contains("hunter2"));
+    assert_eq!(
+        world.telephony.trunk_fetch(scope, &made.id.to_string()).await.unwrap(),
+        made
+    );
+    assert_eq!(world.telephony.trunk_list(scope, ALL).await.unwrap().items, [made]);
+    assert_eq!(world.store.trunks_that_register().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_trunk_is_told_at_once() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let create = trunk(&json!({
+        "host": "a b", "username": "u", "source_addresses": ["10.0.0.0/8", "10.1.2.3/8", "nonsense"],
+    }));
+    let mut told = faults(world.telephony.trunk_create(scope, create).await);
+    told.sort();
+    let expected = [
+        ("/host", FieldReason::InvalidFormat),
+        ("/password", FieldReason::Required),
+        ("/source_addresses/1", FieldReason::Duplicate),
+        ("/source_addresses/2", FieldReason::InvalidFormat),
+    ];
+    assert_eq!(told, expected.map(|(pointer, reason)| (pointer.to_owned(), reason)));
+    let told = faults(
+        world
+            .telephony
+            .trunk_create(scope, trunk(&json!({ "register": true })))
+            .await,
+    );
+    assert_eq!(told.len(), 2, "registering needs both credentials");
+}
+
+#[tokio::test]
+async fn an_update_of_a_trunk_keeps_the_password_unless_it_clears_it() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let create = trunk(&json!({ "username": "u", "password": "hunter2" }));
+    let made = world.telephony.trunk_create(scope, create).await.unwrap();
+    let id = made.id.to_string();
+    world
+        .telephony
+        .trunk_update(scope, &id, update(json!({ "port": 5080, "transport": "tcp" })))
+        .await
+        .unwrap();
+    let kept = world.store.trunk_fetch(scope, made.id).await.unwrap().unwrap();
+    assert_eq!((kept.password.as_deref(), kept.trunk.port), (Some("hunter2"), 5080));
+    let told = faults(
+        world
+            .telephony
+            .trunk_update(scope, &id, update(json!({ "password": null })))
+            .await,
+    );
+    assert_eq!(told, [("/password".to_owned(), FieldReason::Required)]);
+    let cleared = update(json!({ "username": null, "password": null }));
+    let cleared = world.telephony.trunk_update(scope, &id, cleared).await.unwrap();
+    assert!(!cleared.has_password && cleared.username.is_none());
+    assert_eq!(
+        missing(world.telephony.trunk_update(scope, "x", TrunkUpdate::default()).await),
+        ("trunk", None)
+    );
+}
+
+#[tokio::test]
+async fn a_trunk_with_numbers_stays() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let number = imported(&world, scope, "+14155550100").await;
+    let trunk = number.trunk_id.to_string();
+    let (reason, details) = broken_rule(world.telephony.trunk_delete(scope, &trunk).await);
+    assert_eq!(
+        (reason, &details["numbers"], &details["trunk_id"]),
+        (Reason::TrunkInUse, &json!(1), &json!(trunk))
+    );
+    world
+        .telephony
+        .number_release(scope, &number.id.to_string())
+        .await
+        .unwrap();
+    assert_eq!(
+        missing(world.telephony.number_release(scope, &number.id.to_string()).await),
+        ("number", None)
+    );
+    world.telephony.trunk_delete(scope, &trunk).await.unwrap();
+    assert_eq!(
+        missing(world.telephony.trunk_delete(scope, &trunk).await),
+        ("trunk", None)
+    );
+}
+
+#[tokio::test]
+async fn a_number_is_imported_once_in_the_whole_world() {
+    let world = World::new().await;
+    let [ours, theirs] = [world.tenant().await, world.tenant().await];
+    let number = imported(&world, ours, "+442079460000").await;
+    assert_eq!(
+        (number.country.as_deref(), number.phone_number.as_str()),
+        (Some("GB"), "+442079460000")
+    );
+    let trunk = world.telephony.trunk_create(theirs, trunk(&json!({}))).await.unwrap();
+    let outcome = world
+        .telephony
+        .number_import(theirs, import("+442079460000", trunk.id))
+        .await;
+    let (reason, details) = broken_rule(outcome);
+    assert_eq!(
+        (reason, &details["phone_number"]),
+        (Reason::NumberInUse, &json!("+442079460000"))
+    );
+    assert_eq!(details.len(), 1, "nothing of the other tenant is told");
+}
+
+#[tokio::test]
+async fn an_import_answers_form_then_trunk_then_provider() {
+    let world = World::new().await;
+    let [ours, theirs] = [world.tenant().await, world.tenant().await];
+    let their_trunk = world
+        .telephony
+        .trunk_create(theirs, trunk(&json!({})))
+        .await
+        .unwrap()
+        .id;
+    let our_trunk = world.telephony.trunk_create(ours, trunk(&json!({}))).await.unwrap().id;
+    let from = |provider: &str, mut import: NumberImport| {
+        import.provider = provider.to_owned();
+        import
+    };
+    let told = faults(
+        world
+            .telephony
+            .number_import(ours, from("twilio", import("0123", their_trunk)))
+            .await,
+    );
+    assert_eq!(told, [("/phone_number".to_owned(), FieldReason::InvalidFormat)]);
+    for unknown in ["nonsense".to_owned(), their_trunk.to_string()] {
+        let outcome = world
+            .telephony
+            .number_import(ours, from("twilio", import("+14155550100", unknown)))
+            .await;
+        assert_eq!(missing(outcome), ("trunk", Some("/trunk_id")));
+    }
+    let outcome = world
+        .telephony
+        .number_import(ours, from("twilio", import("+14155550100", our_trunk)))
+        .await;
+    assert_eq!(broken_rule(outcome).0, Reason::UnsupportedProvider);
+}
+
+#[tokio::test]
+async fn a_number_serves_one_agent_per_direction() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let [one, two] = [world.agent(scope).await.id, world.agent(scope).await.id];
+    let number = imported(&world, scope, "+14155550100").await;
+    let telephony = &world.telephony;
+    let inbound = telephony
+        .number_assign(scope, assign(number.id, one, NumberDirection::Inbound))
+        .await
+        .unwrap();
+    assert_eq!((inbound.inbound_agent_id, inbound.outbound_agent_id), (Some(one), None));
+    telephony
+        .number_assign(scope, assign(number.id, two, NumberDirection::Outbound))
+        .await
+        .unwrap();
+    telephony
+        .number_assign(scope, assign(number.id, one, NumberDirection::Inbound))
+        .await
+        .unwrap();
+    let (reason, details) = broken_rule(
+        telephony
+            .number_assign(scope, assign(number.id, one, NumberDirection::Both))
+            .await,
+    );
+    assert_eq!(
+        (reason, &details["direction"], &details["agent_id"]),
+        (Reason::NumberInUse, &json!("outbound"), &json!(two))
+    );
+    assert_eq!(
+        telephony
+            .agent_numbers(scope, &two.to_string(), ALL)
+            .await
+            .unwrap()
+            .total,
+        1
+    );
+    let unassign = NumberUnassign {
+        number_id: number.id.to_string(),
+        direction: NumberDirection::Outbound,
+    };
+    let freed = telephony.number_unassign(scope, unassign).await.unwrap();
+    assert_eq!((freed.inbound_agent_id, freed.outbound_agent_id), (Some(one), None));
+    assert_eq!(
+        telephony
+            .agent_numbers(scope, &two.to_string(), ALL)
+            .await
+            .unwrap()
+            .total,
+        0
+    );
+    assert_eq!(telephony.number_list(scope, ALL).await.unwrap().items, [freed.clone()]);
+    assert_eq!(
+        telephony.number_fetch(scope, &number.id.to_string()).await.unwrap(),
+        freed
+    );
+}
+
+#[tokio::test]
+async fn assigning_names_what_is_missing_where_it_stands() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let agent = world.agent(scope).await.id;
+    let number = imported(&world, scope, "+14155550100").await.id;
+    let both = NumberDirection::Both;
+    let outcome = world.telephony.number_assign(scope, assign("x", "y", both)).await;
+    assert_eq!(missing(outcome), ("number", Some("/number_id")));
+    let outcome = world
+        .telephony
+        .number_assign(scope, assign(number, contract::AgentId::new(), both))
+        .await;
+    assert_eq!(missing(outcome), ("agent", Some("/agent_id")));
+    let unassign = NumberUnassign {
+        number_id: agent.to_string(),
+        direction: both,
+    };
+    assert_eq!(
+        missing(world.telephony.number_unassign(scope, unassign).await),
+        ("number", Some("/number_id"))
+    );
+    assert_eq!(
+        missing(world.telephony.agent_numbers(scope, "x", ALL).await),
+        ("agent", None)
+    );
+}
+
+#[tokio::test]
+async fn of_two_agents_at_the_same_moment_one_gets_the_number() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let [one, two] = [world.agent(scope).await.id, world.agent(scope).await.id];
+    let number = imported(&world, scope, "+14155550100").await;
+    let attempt = |agent| {
+        world
+            .telephony
+            .number_assign(scope, assign(number.id, agent, NumberDirection::Both))
+    };
+    let (first, second) = tokio::join!(attempt(one), attempt(two));
+    assert!(first.is_ok() != second.is_ok());
+    let refused = if first.is_ok() { second } else { first };
+    assert_eq!(broken_rule(refused).0, Reason::NumberInUse);
+    let both = NumberDirection::Both;
+    let holder = world
+        .store
+        .number_fetch(scope, number.id)
+        .await
+        .unwrap()
+        .unwrap()
+        .inbound_agent_id
+        .unwrap();
+    let other = if holder == one { two } else { one };
+    assert!(
+        !world
+            .store
+            .number_assign(scope, number.id, Some(other), both)
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn the_telephone_network_finds_number_tenant_and_trunk() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let number = world.number(scope, "+14155550100").await;
+    let found = world.store.number_by_phone("+14155550100").await.unwrap().unwrap();
+    assert_eq!((found.organization, &found.number), (scope.organization, &number));
+    assert_eq!(
+        (found.trunk.trunk.id, found.trunk.password.is_some()),
+        (number.trunk_id, true)
+    );
+    assert_eq!(world.store.number_by_phone("+14155550101").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_deleted_agent_leaves_its_numbers_free() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let agent = world.agent(scope).await.id;
+    let number = world.number(scope, "+14155550100").await;
+    world
+        .store
+        .number_assign(scope, number.id, Some(agent), NumberDirection::Both)
+        .await
+        .unwrap();
+    assert!(world.store.agent_delete(scope, agent).await.unwrap());
+    assert_eq!(world.store.number_fetch(scope, number.id).await.unwrap(), Some(number));
+}

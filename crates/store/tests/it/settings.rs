@@ -1,0 +1,244 @@
+//! Agents and voices: what may be set, and all that is wrong told at once.
+
+use std::time::Duration;
+
+use contract::{AgentStatus, AgentUpdate, FieldReason, VoiceId};
+use domain::{agents::variables_needed, voices::SystemVoice};
+use serde_json::{Value, json};
+
+use crate::support::{ALL, World, faults, missing, settings};
+
+/// Settings that are fine, with some replaced.
+fn changed(voice: VoiceId, changes: &Value) -> contract::AgentCreate {
+    let mut base = json!({ "name": "Ada", "voice_id": voice, "system_prompt": "Be kind." });
+    for (name, value) in changes.as_object().unwrap() {
+        base[name] = value.clone();
+    }
+    settings(base)
+}
+
+fn update(json: Value) -> AgentUpdate {
+    serde_json::from_value(json).unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_is_made_listed_changed_and_deleted() {
+    let world = World::new().await;
+    let (scope, voice) = (world.tenant().await, world.voice().await.id);
+    let made = world
+        .agents
+        .agent_create(scope, changed(voice, &json!({ "description": "d" })))
+        .await
+        .unwrap();
+    let id = made.id.to_string();
+    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), made);
+    assert_eq!(world.agents.agent_list(scope, ALL).await.unwrap().items, [made.clone()]);
+    world.clock.advance(Duration::from_secs(1));
+    let change = update(json!({ "name": "Bea", "description": null, "status": "draft", "max_duration": "60s" }));
+    let after = world.agents.agent_update(scope, &id, change).await.unwrap();
+    assert_eq!(
+        (after.settings.name.as_str(), after.settings.description.as_deref()),
+        ("Bea", None)
+    );
+    assert_eq!(
+        (after.settings.status, after.settings.max_duration),
+        (AgentStatus::Draft, contract::Span::seconds(60))
+    );
+    assert_eq!(
+        (after.settings.system_prompt.as_str(), after.created_at),
+        ("Be kind.", made.created_at)
+    );
+    assert!(after.updated_at > made.updated_at);
+    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), after);
+    world.agents.agent_delete(scope, &id).await.unwrap();
+    assert_eq!(missing(world.agents.agent_delete(scope, &id).await), ("agent", None));
+    assert_eq!(missing(world.agents.agent_fetch(scope, &id).await), ("agent", None));
+}
+
+#[tokio::test]
+async fn every_fault_of_an_agent_is_told_at_once() {
+    let world = World::new().await;
+    let (scope, voice) = (world.tenant().await, world.voice().await.id);
+    let create = changed(
+        voice,
+        &json!({
+            "status": "failed", "model": "nobody/gpt", "transcription_model": "local/unknown", "language_hint": "en_US",
+            "max_duration": "25h", "join_timeout": "500ms", "interruption": { "min_speech": "6s" },
+            "greeting": { "text": "Hi {{", "prompt": "Greet" }, "system_prompt": "{{1}}",
+            "inactivity_messages": [{ "after": "0s", "message": "{{x" }],
+            "script": {
+                "slots": [
+                    { "name": "day", "type": "date", "prompt": "Which {{day" }, { "name": "day", "type": "date", "prompt": "?" },
+                ],
+                "answers": [{ "examples": [], "answer": "{{}}", "slots": ["night", "day", "day"] }],
+                "actions": [{ "examples": [" ", "x".repeat(501)], "action": "end_call", "slots": ["night"] }],
+            },
+        }),
+    );
+    use FieldReason as R;
+    let mut expected = [
+        ("/status", R::NotAllowedValue),
+        ("/model", R::NotAllowedValue),
+        ("/transcription_model", R::NotAllowedValue),
+        ("/language_hint", R::InvalidFormat),
+        ("/max_duration", R::OutOfRange),
+        ("/join_timeout", R::OutOfRange),
+        ("/interruption/min_speech", R::OutOfRange),
+        ("/greeting/prompt", R::ConflictsWith),
+        ("/greeting/text", R::InvalidFormat),
+        ("/system_prompt", R::InvalidFormat),
+        ("/inactivity_messages/0/after", R::OutOfRange),
+        ("/inactivity_messages/0/message", R::InvalidFormat),
+        ("/script/slots/0/prompt", R::InvalidFormat),
+        ("/script/slots/1/name", R::Duplicate),
+        ("/script/answers/0/examples", R::TooShort),
+        ("/script/answers/0/answer", R::InvalidFormat),
+        ("/script/answers/0/slots/0", R::NotAllowedValue),
+        ("/script/answers/0/slots/2", R::Duplicate),
+        ("/script/actions/0/examples/0", R::TooShort),
+        ("/script/actions/0/examples/1", R::TooLong),
+        ("/script/actions/0/slots/0", R::NotAllowedValue),
+    ]
+    .map(|(pointer, reason)| (pointer.to_owned(), reason));
+    let mut told = faults(world.agents.agent_create(scope, create).await);
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn models_are_the_guide_or_any_of_a_configured_provider() {
+    let world = World::new().await;
+    let (scope, voice) = (world.tenant().await, world.voice().await.id);
+    for (model, fine) in [
+        ("builtin/guide", true),
+        ("openai/gpt-x", true),
+        ("openai/meta/llama", true),
+        ("openai/", false),
+        ("openai", false),
+        ("builtin/other", false),
+    ] {
+        let outcome = world
+            .agents
+            .agent_create(scope, changed(voice, &json!({ "model": model })))
+            .await;
+        assert_eq!(outcome.is_ok(), fine, "{model}");
+    }
+    let create = changed(voice, &json!({ "model": "x/y" }));
+    let domain::Error::Invalid(faults) = world.agents.agent_create(scope, create).await.unwrap_err() else {
+        panic!()
+    };
+    assert_eq!(faults[0].params["allowed"], json!(["builtin/guide", "openai/<model>"]));
+}
+
+#[tokio::test]
+async fn a_script_is_bounded_as_a_whole() {
+    let world = World::new().await;
+    let (scope, voice) = (world.tenant().await, world.voice().await.id);
+    let answer = json!({ "examples": vec!["How?"; 50], "answer": "So." });
+    for (answers, fine) in [(40, true), (41, false)] {
+        let create = changed(
+            voice,
+            &json!({ "script": { "answers": vec![answer.clone(); answers] } }),
+        );
+        assert_eq!(
+            world.agents.agent_create(scope, create).await.is_ok(),
+            fine,
+            "{answers}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_voice_is_not_found_where_the_body_named_it() {
+    let world = World::new().await;
+    let (scope, voice) = (world.tenant().await, world.voice().await.id);
+    for unknown in ["nonsense".to_owned(), VoiceId::new().to_string()] {
+        let create = changed(voice, &json!({ "voice_id": unknown }));
+        assert_eq!(
+            missing(world.agents.agent_create(scope, create).await),
+            ("voice", Some("/voice_id"))
+        );
+    }
+    let made = world
+        .agents
+        .agent_create(scope, changed(voice, &json!({})))
+        .await
+        .unwrap();
+    let change = update(json!({ "voice_id": VoiceId::new() }));
+    let outcome = world.agents.agent_update(scope, &made.id.to_string(), change).await;
+    assert_eq!(missing(outcome), ("voice", Some("/voice_id")));
+}
+
+#[tokio::test]
+async fn an_update_keeps_the_rules_of_the_whole() {
+    let world = World::new().await;
+    let (scope, voice) = (world.tenant().await, world.voice().await.id);
+    let made = world
+        .agents
+        .agent_create(scope, changed(voice, &json!({ "language_hint": "en" })))
+        .await
+        .unwrap();
+    let id = made.id.to_string();
+    let outcome = world
+        .agents
+        .agent_update(scope, &id, update(json!({ "language_hint": "e" })))
+        .await;
+    assert_eq!(
+        faults(outcome),
+        [("/language_hint".to_owned(), FieldReason::InvalidFormat)]
+    );
+    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), made);
+    let outcome = world
+        .agents
+        .agent_update(scope, "nonsense", AgentUpdate::default())
+        .await;
+    assert_eq!(missing(outcome), ("agent", None));
+}
+
+#[test]
+fn variables_needed_are_those_that_no_slot_fills() {
+    let create = changed(
+        VoiceId::new(),
+        &json!({
+            "system_prompt": "{{a}}", "greeting": { "text": "{{b}} {{a}}" },
+            "script": {
+                "slots": [{ "name": "day", "type": "date", "prompt": "{{c}}?" }],
+                "answers": [{ "examples": ["?"], "answer": "{{day}} {{d}}" }],
+            },
+        }),
+    );
+    assert_eq!(
+        variables_needed(&create).into_iter().collect::<Vec<_>>(),
+        ["a", "b", "c", "d"]
+    );
+}
+
+#[tokio::test]
+async fn system_voices_keep_their_ids_over_restarts() {
+    let world = World::new().await;
+    let scope = world.tenant().await;
+    let amy = |name: &str| SystemVoice {
+        name: name.to_owned(),
+        provider: "local".to_owned(),
+        provider_voice_id: "amy".to_owned(),
+        language: "en-US".to_owned(),
+    };
+    let first = world.voices.register_system(vec![amy("Amy")]).await.unwrap();
+    let second = world.voices.register_system(vec![amy("Amy 2")]).await.unwrap();
+    assert_eq!(first[0].id, second[0].id);
+    assert_eq!(
+        world
+            .voices
+            .voice_fetch(scope, &first[0].id.to_string())
+            .await
+            .unwrap()
+            .name,
+        "Amy 2"
+    );
+    assert_eq!(world.voices.voice_list(scope, ALL).await.unwrap().total, 1);
+    assert_eq!(
+        missing(world.voices.voice_fetch(scope, "nonsense").await),
+        ("voice", None)
+    );
+}
