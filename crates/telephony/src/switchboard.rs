@@ -84,6 +84,7 @@ impl Switchboard {
         };
         let switchboard = Self { inner: Arc::new(inner) };
         switchboard.inner.tasks.spawn(switchboard.clone().take_calls(waiting));
+        switchboard.inner.tasks.spawn(switchboard.clone().keep_registered());
         Ok(switchboard)
     }
 
@@ -150,23 +151,20 @@ impl Switchboard {
         (Enlisted { switchboard: self.clone(), call }, controls)
     }
 
-    /// The address the peer is told to send media to.
-    fn advertised(&self, bound: SocketAddr, peer: IpAddr) -> SocketAddr {
+    /// The address a peer at `peer` is told to send media to.
+    fn advertised(&self, bound: SocketAddr, peer: SocketAddr) -> SocketAddr {
         let ip = match self.inner.config.rtp_external {
             Some(ip) => ip,
-            None if bound.ip().is_unspecified() => source_address_towards(peer).unwrap_or(bound.ip()),
+            None if bound.ip().is_unspecified() => self.inner.endpoint.media_ip_for(peer),
             None => bound.ip(),
         };
         SocketAddr::new(ip, bound.port())
     }
 }
 
-/// The address this machine would send from to reach `peer`, as its routing table says. Nothing is sent.
-fn source_address_towards(peer: IpAddr) -> Option<IpAddr> {
-    let any: SocketAddr = if peer.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-    let socket = std::net::UdpSocket::bind(any).ok()?;
-    socket.connect(SocketAddr::new(peer, 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
+/// An IPv6 address stands in brackets in a URI.
+fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// A live call in the switchboard's list.

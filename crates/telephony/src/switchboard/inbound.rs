@@ -78,7 +78,7 @@ impl Switchboard {
                 return refuse(call, status::UNAVAILABLE, "ports").await;
             }
         };
-        let advertised = self.advertised(socket.local_addr(), call.source.ip());
+        let advertised = self.advertised(socket.local_addr(), call.source);
         let offer = call.offer.clone().unwrap_or_default();
         let answer = sdp::answer(&offer, advertised, u64::from(rand::random::<u32>()), &negotiated);
         let Ok(answer) = answer else {

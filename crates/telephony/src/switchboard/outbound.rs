@@ -1,13 +1,14 @@
 //! An outbound call: INVITE, what comes of it, and then its session.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use contract::{CallEvent, CallStatus, EndReason, ProviderKind, SipTransport as TrunkTransport};
+use contract::{CallEvent, CallId, CallStatus, EndReason, ProviderKind, SipTransport as TrunkTransport};
 use domain::{
     ProviderFailure, ProviderFault,
     calls::{Destination, OutboundCall, SessionPlan},
+    events::EventPublisher,
     ports::Placed,
-    records::TrunkRecord,
+    records::{Scope, TrunkRecord},
 };
 use media::sdp;
 use tokio::{
@@ -30,6 +31,14 @@ enum Outcome {
     Answered { sdp: String },
     Ended { status: CallStatus, reason: EndReason },
     Failed(ProviderFailure),
+}
+
+/// The record of a call that rings, and who watches it.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    scope: Scope,
+    id: CallId,
+    events: &'a EventPublisher,
 }
 
 /// Tells the one who asked for the call what came of it, once.
@@ -77,7 +86,7 @@ impl Switchboard {
             Ok(socket) => socket,
             Err(error) => return self.fail(plan, failure(ProviderFault::Unreachable).with_source(error), first_word).await,
         };
-        let advertised = self.advertised(socket.local_addr(), peer.unwrap_or(self.inner.config.rtp_ip));
+        let advertised = self.advertised(socket.local_addr(), peer.unwrap_or_else(|| self.local_addr()));
         let offer = sdp::offer(advertised, u64::from(rand::random::<u32>()), CODECS);
         let invite = OutboundInvite {
             target: target(&trunk, &to),
@@ -89,7 +98,8 @@ impl Switchboard {
             Ok(leg) => leg,
             Err(error) => return self.fail(plan, from_sip(error), first_word).await,
         };
-        let outcome = self.ring(&plan, &mut leg, &mut controls, &mut first_word, join_timeout).await;
+        let record = Record { scope: plan.scope, id: plan.call.id, events: &plan.events };
+        let outcome = self.ring(record, &mut leg, &mut controls, &mut first_word, join_timeout).await;
         match outcome {
             Outcome::Failed(failure) => self.fail(plan, failure, first_word).await,
             Outcome::Ended { status, reason } => {
@@ -104,7 +114,6 @@ impl Switchboard {
                 }
                 Ok(negotiated) => {
                     first_word.say(Ok(Placed::Answered));
-                    let mut socket = socket;
                     socket.set_remote(negotiated.remote);
                     let leg = AnsweredLeg { events: leg.events, control: leg.control, socket, negotiated, advertised };
                     Session::hold(self.inner.calls.clone(), self.inner.fallbacks.clone(), plan, leg, controls).await;
@@ -117,7 +126,7 @@ impl Switchboard {
     /// Waits until the call is answered, refused, given up or ended.
     async fn ring(
         &self,
-        plan: &SessionPlan,
+        record: Record<'_>,
         leg: &mut OutboundLeg,
         controls: &mut mpsc::Receiver<Control>,
         first_word: &mut FirstWord,
@@ -138,7 +147,7 @@ impl Switchboard {
             match event {
                 Some(LegEvent::Proceeding | LegEvent::Reoffered { .. }) => {}
                 Some(LegEvent::Ringing) => {
-                    self.rings(plan).await;
+                    self.rings(record).await;
                     first_word.say(Ok(Placed::Proceeding));
                 }
                 Some(LegEvent::Answered { sdp }) => return Outcome::Answered { sdp },
@@ -149,10 +158,10 @@ impl Switchboard {
         }
     }
 
-    async fn rings(&self, plan: &SessionPlan) {
+    async fn rings(&self, record: Record<'_>) {
         let at = self.inner.calls.now();
-        self.inner.calls.call_progress(plan.scope, plan.call.id, CallStatus::Ringing, None).await;
-        plan.events.publish(CallEvent::Status { status: CallStatus::Ringing, end_reason: None, at });
+        self.inner.calls.call_progress(record.scope, record.id, CallStatus::Ringing, None).await;
+        record.events.publish(CallEvent::Status { status: CallStatus::Ringing, end_reason: None, at });
     }
 
     /// The record first, then the asker: who reads the record after a 502 finds the reason in it.
@@ -206,14 +215,9 @@ fn target(trunk: &TrunkRecord, to: &Destination) -> SipTarget {
     };
     let uri = match to {
         Destination::SipUri(uri) => uri.clone(),
-        Destination::Phone(number) => format!("sip:{number}@{}:{}", bracketed(&trunk.trunk.host), trunk.trunk.port),
+        Destination::Phone(number) => format!("sip:{number}@{}:{}", super::bracketed(&trunk.trunk.host), trunk.trunk.port),
     };
     SipTarget { uri, transport }
-}
-
-/// An IPv6 address stands in brackets in a URI.
-fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }
 
 fn credentials(trunk: &TrunkRecord) -> Option<Credentials> {
@@ -221,10 +225,10 @@ fn credentials(trunk: &TrunkRecord) -> Option<Credentials> {
     Some(Credentials { username, password })
 }
 
-/// The trunk's address, to learn which of ours it can reach. A name that does not resolve fails later, in
-/// the INVITE.
-async fn peer_address(trunk: &TrunkRecord) -> Option<IpAddr> {
+/// The peer's address, to learn which of ours it can reach. A name that does not resolve fails later, in the
+/// INVITE.
+async fn peer_address(trunk: &TrunkRecord) -> Option<SocketAddr> {
     const RESOLVE: Duration = Duration::from_secs(2);
     let lookup = tokio::net::lookup_host((trunk.trunk.host.as_str(), trunk.trunk.port));
-    timeout(RESOLVE, lookup).await.ok()?.ok()?.next().map(|address| address.ip())
+    timeout(RESOLVE, lookup).await.ok()?.ok()?.next()
 }
