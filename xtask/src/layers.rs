@@ -59,7 +59,7 @@ const CONCERNS: &[(&str, &[&str])] = &[
     ("rsipstack", &["telephony"]),
     ("whisper-rs", &["local"]),
     ("rten", &["local"]),
-    ("reqwest", &["providers", "testkit"]),
+    ("reqwest", &["callwright", "providers", "testkit"]),
 ];
 
 /// Edges between our crates, and from them to crates that stand for a concern.

@@ -20,7 +20,7 @@ use anyhow::Result;
 
 const USAGE: &str = "usage: cargo xtask TASK
 
-  check            all of the checks below
+  check            the three below, and whether docs/errors.* are current
   check-layers     crates depend only in the allowed directions
   check-licences   every crate's licence is on the list
   check-tree       file lengths, unwanted words, decision records, links
@@ -65,7 +65,7 @@ fn check_all(root: &Path) -> Result<bool> {
         report("layers", &layers::check(root)?),
         report("licences", &licences::check(root)?),
         report("tree", &tree::check(root)?),
-        report("generated files", &generate::check(root)?),
+        report("generated files", &generate::check_quick(root)?),
     ];
     Ok(results.into_iter().all(|passed| passed))
 }
