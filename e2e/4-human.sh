@@ -7,11 +7,11 @@ ready_agent '{"interruption": {"enabled": false}}'
 said=() plays=()
 while IFS=$'\t' read -r prompt words; do
     [[ "$prompt" == \#* ]] && continue
-    plays+=(--play "$PROMPTS/$prompt.wav")
+    plays+=("$PROMPTS/$prompt.wav")
     said+=("$words")
 done <"$E2E/human-prompts.tsv"
 
-timeout 300 "$CALLWRIGHT" call "sip:$NUMBER@$SIP" "${plays[@]}" --json >"$WORK/caller.json" 2>"$WORK/caller.log" ||
+ring --max-seconds 240 --no-words --json "${plays[@]}" >"$WORK/caller.json" 2>"$WORK/caller.log" ||
     fail "the caller: $(tail -n 5 "$WORK/caller.log")"
 
 call="$(newest_call)"

@@ -19,7 +19,7 @@ create_agent '{"model": "mock/mock", "script": null}'
 create_trunk
 create_number
 
-ring --play "$PROMPTS/conf-onlyperson.wav" --play "$PROMPTS/transfer.wav" >"$WORK/caller.log" 2>&1 &
+ring --no-words "$PROMPTS/conf-onlyperson.wav" "$PROMPTS/transfer.wav" >"$WORK/caller.log" 2>&1 &
 caller=$!
 PIDS+=("$caller")
 
