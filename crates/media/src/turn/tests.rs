@@ -203,6 +203,21 @@ fn the_agent_is_interrupted_by_speech_and_not_by_mm_hm() {
             "started 0, paused 14, ended 0-14 by 58",
         ),
         (
+            "the agent stops and starts anew",
+            &[STARTED, Voice(8), STOPPED, STARTED, Voice(4), Silence(60)],
+            "started 0, paused 11, ended 0-11 by 55",
+        ),
+        (
+            "the agent starts anew in the first syllable",
+            &[STARTED, Voice(3), STOPPED, STARTED, Voice(9), Silence(60)],
+            "started 0, paused 11, ended 0-11 by 55",
+        ),
+        (
+            "voice over other speech of the agent does not add up",
+            &[STARTED, Voice(15), STOPPED, STARTED, Voice(10)],
+            "started 0",
+        ),
+        (
             "the caller came first and goes on",
             &[Voice(30), STARTED, Voice(30)],
             "started 0, interrupted 0-48",
