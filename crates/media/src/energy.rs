@@ -119,6 +119,15 @@ mod tests {
     }
 
     #[test]
+    fn a_second_without_a_gap_is_speech_to_its_end() {
+        let mut random = Random(9);
+        let mut detector = EnergyDetector::new();
+        share_of_speech(&mut detector, 200, |_| noise(&mut random, -60.0));
+        let spoken = share_of_speech(&mut detector, 63, |_| noise(&mut random, -30.0));
+        assert!(spoken > 0.98, "{spoken}");
+    }
+
+    #[test]
     fn noise_that_starts_becomes_the_floor_within_seconds() {
         let mut random = Random(8);
         let mut detector = EnergyDetector::new();

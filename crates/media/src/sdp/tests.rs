@@ -92,6 +92,7 @@ fn hold_shows_in_who_may_send() {
     for (connection, attribute, sends, receives, answered) in [
         ("c=IN IP4 192.0.2.1", "", true, true, "sendrecv"),
         ("c=IN IP4 192.0.2.1", "a=sendonly", false, true, "recvonly"),
+        ("c=IN IP4 192.0.2.1", "a=sendonly\na=ptime:20", false, true, "recvonly"),
         ("c=IN IP4 192.0.2.1", "a=recvonly", true, false, "sendonly"),
         ("c=IN IP4 192.0.2.1", "a=inactive", false, false, "inactive"),
         ("c=IN IP4 192.0.2.1\na=inactive", "", false, false, "inactive"),
