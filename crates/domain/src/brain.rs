@@ -3,12 +3,13 @@
 use std::{collections::VecDeque, fmt::Write, sync::Arc};
 
 use async_trait::async_trait;
-use contract::{ProviderKind, Variables};
+use contract::ProviderKind;
 
 use crate::{
     Error, ProviderFailure, ProviderFault,
     guide::Guide,
     ports::{Brain, BrainSetup, BrainStream, ChatMessage, ChatRequest, ChatRole, LanguageModel, Services},
+    rules::fill,
 };
 
 /// The embedded brain's name in `agent.model`.
@@ -32,39 +33,28 @@ const ON_THE_PHONE: &str = "This is a phone call: the other person hears what yo
 pub async fn open_brain(services: &Services, setup: BrainSetup) -> Result<Box<dyn Brain>, Error> {
     let model = setup.agent.model.clone();
     if model == GUIDE {
-        let embedder = services.embedder.clone().ok_or_else(|| not_configured("builtin", ProviderKind::Embedding))?;
+        let embedder = services
+            .embedder
+            .clone()
+            .ok_or_else(|| not_configured("builtin", ProviderKind::Embedding))?;
         return Ok(Box::new(Guide::open(embedder, setup).await?));
     }
     let (provider, name) = model.split_once('/').unwrap_or((&model, ""));
-    let language_model = services.language_models.get(provider).ok_or_else(|| not_configured(provider, ProviderKind::Llm))?;
-    Ok(Box::new(LanguageModelBrain::new(Arc::clone(language_model), name, &setup)))
+    let language_model = services
+        .language_models
+        .get(provider)
+        .ok_or_else(|| not_configured(provider, ProviderKind::Llm))?;
+    Ok(Box::new(LanguageModelBrain::new(
+        Arc::clone(language_model),
+        name,
+        &setup,
+    )))
 }
 
 fn not_configured(provider: &str, kind: ProviderKind) -> ProviderFailure {
     let mut failure = ProviderFailure::new(provider, kind, "reply", ProviderFault::Unreachable);
     failure.retryable = false;
     failure.with_source("no such provider is configured here")
-}
-
-/// Fills `{{variables}}` in a text. One without a value is left out.
-pub fn fill_variables(text: &str, variables: &Variables) -> String {
-    fill(text, |name| Some(variables.get(name).map(String::as_str).unwrap_or_default()))
-}
-
-/// Replaces each `{{name}}` with what `value` has for it; a name without a value stays as it is written.
-pub fn fill<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("{{") {
-        let Some(length) = rest[start + 2..].find("}}") else { break };
-        let (before, placeholder) = (&rest[..start], &rest[start..start + length + 4]);
-        filled.push_str(before);
-        let name = placeholder[2..placeholder.len() - 2].trim();
-        filled.push_str(value(name).unwrap_or(placeholder));
-        rest = &rest[start + length + 4..];
-    }
-    filled.push_str(rest);
-    filled
 }
 
 /// A brain that asks a language model. Remembers a bounded conversation, and of its own words only what was heard.
@@ -89,9 +79,20 @@ impl LanguageModelBrain {
     }
 
     fn request(&self, further: Option<ChatMessage>, may_end_call: bool) -> ChatRequest {
-        let system = ChatMessage { role: ChatRole::System, text: self.system.clone() };
-        let messages = std::iter::once(system).chain(self.history.iter().cloned()).chain(further).collect();
-        ChatRequest { model: self.name.clone(), messages, temperature: self.temperature, may_end_call }
+        let system = ChatMessage {
+            role: ChatRole::System,
+            text: self.system.clone(),
+        };
+        let messages = std::iter::once(system)
+            .chain(self.history.iter().cloned())
+            .chain(further)
+            .collect();
+        ChatRequest {
+            model: self.name.clone(),
+            messages,
+            temperature: self.temperature,
+            may_end_call,
+        }
     }
 
     /// Adds to the conversation; words of the same side in a row become one message, as some models insist on turns.
@@ -116,7 +117,10 @@ impl LanguageModelBrain {
                 || characters > CHARACTERS_MAX
                 || (dropped && self.history[0].role == ChatRole::Assistant))
         {
-            characters -= self.history.pop_front().map_or(0, |message| message.text.chars().count());
+            characters -= self
+                .history
+                .pop_front()
+                .map_or(0, |message| message.text.chars().count());
             dropped = true;
         }
     }
@@ -129,13 +133,20 @@ fn cut(text: &str) -> String {
 }
 
 fn system_prompt(setup: &BrainSetup) -> String {
-    let mut prompt = fill_variables(&setup.agent.system_prompt, &setup.variables);
+    let mut prompt = fill(&setup.agent.system_prompt, &setup.variables);
     prompt.push_str("\n\n");
     prompt.push_str(ON_THE_PHONE);
     // Writing to a String can't fail.
-    let _ = write!(prompt, " The call began on {} UTC.", setup.now.utc().format("%A, %-d %B %Y at %H:%M"));
+    let _ = write!(
+        prompt,
+        " The call began on {} UTC.",
+        setup.now.utc().format("%A, %-d %B %Y at %H:%M")
+    );
     if let Some(language) = &setup.agent.language_hint {
-        let _ = write!(prompt, " Speak the language with the tag {language} unless the other person prefers another.");
+        let _ = write!(
+            prompt,
+            " Speak the language with the tag {language} unless the other person prefers another."
+        );
     }
     prompt
 }
@@ -144,7 +155,15 @@ fn system_prompt(setup: &BrainSetup) -> String {
 impl Brain for LanguageModelBrain {
     async fn greet(&mut self, prompt: &str) -> Result<BrainStream, ProviderFailure> {
         let text = format!("(The call has just been answered. Greet the other person. {prompt})");
-        self.model.chat(self.request(Some(ChatMessage { role: ChatRole::User, text }), false)).await
+        self.model
+            .chat(self.request(
+                Some(ChatMessage {
+                    role: ChatRole::User,
+                    text,
+                }),
+                false,
+            ))
+            .await
     }
 
     async fn answer(&mut self, words: &str) -> Result<BrainStream, ProviderFailure> {
@@ -160,7 +179,11 @@ impl Brain for LanguageModelBrain {
         if text.is_empty() {
             return;
         }
-        let text = if interrupted { format!("{text} (interrupted)") } else { text.to_owned() };
+        let text = if interrupted {
+            format!("{text} (interrupted)")
+        } else {
+            text.to_owned()
+        };
         self.remember(ChatRole::Assistant, &text);
     }
 }

@@ -129,6 +129,8 @@ pub struct ProviderFailure {
     pub status: Option<u16>,
     /// The provider's own code.
     pub code: Option<String>,
+    /// The provider's own id of the request, for its support.
+    pub request_id: Option<String>,
     /// Seconds to wait, where the provider said.
     pub retry_after_seconds: Option<u64>,
     /// The whole cause.
@@ -150,6 +152,7 @@ impl ProviderFailure {
             ),
             status: None,
             code: None,
+            request_id: None,
             retry_after_seconds: None,
             source: None,
         }
@@ -194,6 +197,9 @@ impl ProviderFailure {
         }
         if let Some(code) = &self.code {
             details.insert("provider_code".to_owned(), code.clone().into());
+        }
+        if let Some(id) = &self.request_id {
+            details.insert("provider_request_id".to_owned(), id.clone().into());
         }
         details
     }

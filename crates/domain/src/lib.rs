@@ -14,6 +14,7 @@ pub mod keys;
 pub mod ports;
 pub mod records;
 pub mod rules;
+pub mod sentences;
 pub mod telephony;
 pub mod voices;
 

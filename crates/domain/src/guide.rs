@@ -1,1 +1,0 @@
-//! `builtin/guide`: the deterministic brain that answers from a script and invents nothing.
