@@ -24,13 +24,19 @@ fn mel_of_hz(hz: f64) -> f64 {
 
 fn hz_of_mel(mel: f64) -> f64 {
     let linear_max = LINEAR_HZ_MAX / HZ_PER_MEL;
-    if mel < linear_max { mel * HZ_PER_MEL } else { LINEAR_HZ_MAX * (log_step() * (mel - linear_max)).exp() }
+    if mel < linear_max {
+        mel * HZ_PER_MEL
+    } else {
+        LINEAR_HZ_MAX * (log_step() * (mel - linear_max)).exp()
+    }
 }
 
 /// One row of [`BINS`] weights for each of `count` bands.
 pub(crate) fn filter_bank(count: usize) -> Vec<[f32; BINS]> {
     let top = mel_of_hz(NYQUIST_HZ);
-    let edges: Vec<f64> = (0..count + 2).map(|index| hz_of_mel(top * index as f64 / (count + 1) as f64)).collect();
+    let edges: Vec<f64> = (0..count + 2)
+        .map(|index| hz_of_mel(top * index as f64 / (count + 1) as f64))
+        .collect();
     edges
         .windows(3)
         .map(|edge| {
@@ -60,7 +66,9 @@ impl SparseBands {
 
     /// Energy of each band of one power spectrum.
     pub(crate) fn energies<'a>(&'a self, power: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
-        self.0.iter().map(|(first, weights)| weights.iter().zip(&power[*first..]).map(|(w, p)| w * p).sum())
+        self.0
+            .iter()
+            .map(|(first, weights)| weights.iter().zip(&power[*first..]).map(|(w, p)| w * p).sum())
     }
 }
 

@@ -150,7 +150,10 @@ pub struct ModelStore {
 impl ModelStore {
     /// The set of models in `dir`, which need not exist yet.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, packages: PACKAGES.to_vec() }
+        Self {
+            dir,
+            packages: PACKAGES.to_vec(),
+        }
     }
 
     #[cfg(test)]
@@ -166,7 +169,10 @@ impl ModelStore {
     /// All packages, installed or not.
     pub fn list(&self) -> Vec<ModelStatus> {
         let manifest = Manifest::read(&self.dir).unwrap_or_default();
-        self.packages.iter().map(|package| self.status(package, &manifest)).collect()
+        self.packages
+            .iter()
+            .map(|package| self.status(package, &manifest))
+            .collect()
     }
 
     fn status(&self, package: &Package, manifest: &Manifest) -> ModelStatus {
@@ -201,7 +207,11 @@ impl ModelStore {
             for name in package.contents.installed() {
                 let path = self.dir.join(package.id).join(name);
                 let state = manifest.check(package, name, &path)?;
-                results.push(VerifyResult { id: package.id, path, state });
+                results.push(VerifyResult {
+                    id: package.id,
+                    path,
+                    state,
+                });
             }
         }
         Ok(results)

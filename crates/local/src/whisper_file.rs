@@ -8,7 +8,7 @@ mod ggml;
 mod layers;
 mod vocabulary;
 
-pub use self::ggml::WhisperFile;
+pub(crate) use self::ggml::WhisperFile;
 
 /// Changes when the same weights would give another file.
 pub(crate) const REVISION: u32 = 1;
@@ -37,7 +37,7 @@ pub enum ConvertError {
 }
 
 /// Reads the weights and the vocabulary and lays them out anew, matrices in 8 bits (`Q8_0`).
-pub fn convert(model: &[u8], tokenizer: &[u8]) -> Result<WhisperFile, ConvertError> {
+pub(crate) fn convert(model: &[u8], tokenizer: &[u8]) -> Result<WhisperFile, ConvertError> {
     let checkpoint = ctranslate2::Checkpoint::parse(model)?;
     let shape = layers::Shape::of(&checkpoint)?;
     let vocabulary = vocabulary::byte_tokens(tokenizer, shape.vocabulary)?;

@@ -21,7 +21,11 @@ pub(super) enum Contents {
     /// As they are: (entry, installed name).
     Files(&'static [(&'static str, &'static str)]),
     /// CTranslate2 Whisper weights, converted to what whisper.cpp reads.
-    Whisper { model: &'static str, tokenizer: &'static str, installed: &'static str },
+    Whisper {
+        model: &'static str,
+        tokenizer: &'static str,
+        installed: &'static str,
+    },
 }
 
 impl Contents {

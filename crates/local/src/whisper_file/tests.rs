@@ -74,7 +74,10 @@ fn encode(variables: &[(String, Vec<usize>)]) -> Vec<u8> {
 const TOKENIZER: &[u8] = br#"{"model":{"vocab":{"a":0,"b":1,"c":2}}}"#;
 
 fn tensor<'a>(tensors: &'a [layers::Tensor], name: &str) -> &'a layers::Tensor {
-    tensors.iter().find(|tensor| tensor.name == name).unwrap_or_else(|| panic!("no {name}"))
+    tensors
+        .iter()
+        .find(|tensor| tensor.name == name)
+        .unwrap_or_else(|| panic!("no {name}"))
 }
 
 #[test]
@@ -104,7 +107,13 @@ fn fused_projections_come_apart_in_order() {
 fn the_header_states_the_shape() {
     let mut out = Vec::new();
     convert(&checkpoint(), TOKENIZER).unwrap().write(&mut out).unwrap();
-    let numbers: Vec<i32> = out.as_chunks::<4>().0.iter().take(14).map(|bytes| i32::from_le_bytes(*bytes)).collect();
+    let numbers: Vec<i32> = out
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .take(14)
+        .map(|bytes| i32::from_le_bytes(*bytes))
+        .collect();
     assert_eq!(numbers[1..], [3, 1500, 32, 2, 1, 8, 32, 2, 1, 80, 2007, 80, 201]);
     assert_eq!(&out[..4], b"lmgg");
 }
@@ -113,7 +122,10 @@ fn the_header_states_the_shape() {
 fn cut_off_or_foreign_files_are_refused() {
     let whole = checkpoint();
     for length in [0, 3, 20, 200, whole.len() - 1] {
-        assert!(convert(&whole[..length], TOKENIZER).is_err(), "{length} bytes were taken");
+        assert!(
+            convert(&whole[..length], TOKENIZER).is_err(),
+            "{length} bytes were taken"
+        );
     }
     let mut other = whole;
     other[0] = 5;

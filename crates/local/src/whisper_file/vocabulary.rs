@@ -13,8 +13,9 @@ pub(super) fn byte_tokens(tokenizer: &[u8], vocabulary: usize) -> Result<Vec<Vec
     let ordinary = ORDINARY_ENGLISH + usize::from(vocabulary >= MULTILINGUAL_SIZE);
     let tokenizer: serde_json::Value =
         serde_json::from_slice(tokenizer).map_err(|_| ConvertError::Tokenizer("it is not JSON"))?;
-    let words =
-        tokenizer["model"]["vocab"].as_object().ok_or(ConvertError::Tokenizer("it has no vocabulary"))?;
+    let words = tokenizer["model"]["vocab"]
+        .as_object()
+        .ok_or(ConvertError::Tokenizer("it has no vocabulary"))?;
     let bytes = byte_of_char();
     let mut tokens = vec![Vec::new(); ordinary.min(vocabulary)];
     for (word, id) in words {
@@ -24,7 +25,9 @@ pub(super) fn byte_tokens(tokenizer: &[u8], vocabulary: usize) -> Result<Vec<Vec
                 .chars()
                 .map(|char| bytes.get(&char).copied())
                 .collect::<Option<_>>()
-                .ok_or(ConvertError::Tokenizer("a word has a character outside the byte alphabet"))?;
+                .ok_or(ConvertError::Tokenizer(
+                    "a word has a character outside the byte alphabet",
+                ))?;
         }
     }
     Ok(tokens)
@@ -34,7 +37,9 @@ pub(super) fn byte_tokens(tokenizer: &[u8], vocabulary: usize) -> Result<Vec<Vec
 fn byte_of_char() -> HashMap<char, u8> {
     let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let shifted = (0..=255_u8).filter(|byte| !printable(*byte)).zip('\u{100}'..);
-    let plain = (0..=255_u8).filter(|byte| printable(*byte)).map(|byte| (byte, char::from(byte)));
+    let plain = (0..=255_u8)
+        .filter(|byte| printable(*byte))
+        .map(|byte| (byte, char::from(byte)));
     plain.chain(shifted).map(|(byte, char)| (char, byte)).collect()
 }
 
@@ -53,6 +58,9 @@ mod tests {
 
     #[test]
     fn a_tokenizer_without_vocabulary_is_refused() {
-        assert!(matches!(byte_tokens(b"{}", 3), Err(ConvertError::Tokenizer("it has no vocabulary"))));
+        assert!(matches!(
+            byte_tokens(b"{}", 3),
+            Err(ConvertError::Tokenizer("it has no vocabulary"))
+        ));
     }
 }
