@@ -178,7 +178,7 @@ mod tests {
     fn what_is_not_json_says_where() {
         for (text, line, column) in [
             (&b"{"[..], 1, 1),
-            (b"{\n  \"a\": nul\n}", 2, 11),
+            (b"{\n  \"a\": x\n}", 2, 8),
             (b"", 1, 1),
             (b"{} x", 1, 4),
             (b"{\n\"a\": \"\xff\"}", 2, 7),

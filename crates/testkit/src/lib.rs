@@ -1,1 +1,14 @@
-//! Test application, fakes and a checking client
+//! For tests only: the whole application on a socket of its own, fakes for what lies outside, and a client that
+//! fails the test on any answer that breaks the error contract.
+//!
+//! Panics are how this crate reports: each says which promise was broken.
+
+mod app;
+mod client;
+mod fakes;
+mod logs;
+
+pub use app::{TestApp, TestAppBuilder};
+pub use client::{Answer, Client};
+pub use fakes::{BrokenRecordings, FakeCarrier, FakeServices, Outcome};
+pub use logs::Logs;
