@@ -17,7 +17,7 @@ pub use network::{Cidr, NotANetwork, host, sip_uri};
 pub use template::{TemplateFault, fill, template_variables};
 
 /// Shortest and longest of ordinary durations.
-const DURATION_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+const DURATION_RANGE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
 
 /// An id of the path: what can't be read names nothing.
 pub fn id_in_path<T: FromStr>(resource: &'static str, id: &str) -> Result<T, Error> {

@@ -76,7 +76,7 @@ pub(crate) fn before(page: Page) -> Uuid {
     page.before.unwrap_or(Uuid::max())
 }
 
-/// Rows skipped, as SQLite counts.
+/// Rows skipped, as `SQLite` counts.
 pub(crate) fn offset(page: Page) -> i64 {
     i64::try_from(page.offset).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! SQLite: one connection that writes, some that read beside it (WAL).
+//! `SQLite`: one connection that writes, some that read beside it (WAL).
 //!
 //! Writers take turns at one connection, and each of their transactions is immediate: a deferred one that reads and
 //! then writes fails with `SQLITE_BUSY_SNAPSHOT` when another process wrote in between, and no timeout helps.
@@ -35,7 +35,7 @@ const READERS: u32 = 4;
 /// Longest wait for a connection, and for the lock that another process holds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// All of the store in one SQLite file.
+/// All of the store in one `SQLite` file.
 #[derive(Clone)]
 pub struct SqliteStore {
     writer: SqlitePool,

@@ -94,10 +94,7 @@ mod tests {
             Ok(vec!["name".to_owned(), "order.id".to_owned()])
         );
         let values = [("name", "{{x}}"), ("order.id", "é7")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(
-            fill(text, &values.into()),
-            Ok("Hi {{x}}, é7 is ready, {{x}}. {single} }}".to_owned())
-        );
+        assert_eq!(fill(text, &values.into()), "Hi {{x}}, é7 is ready, {{x}}. {single} }}");
     }
 
     #[test]
@@ -111,9 +108,7 @@ mod tests {
         ] {
             assert_eq!(template_variables(text), Err(fault), "{text}");
         }
-        assert_eq!(
-            fill("{{who}}", &Variables::new()),
-            Err(TemplateFault::NoValue { name: "who".to_owned() })
-        );
+        assert_eq!(fill("a{{who}}b", &Variables::new()), "ab");
+        assert_eq!(fill("a{{who", &Variables::new()), "a{{who");
     }
 }

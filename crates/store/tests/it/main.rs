@@ -1,4 +1,4 @@
-//! What the store promises, checked on the SQLite store, and the use cases through it.
+//! What the store promises, checked on the `SQLite` store, and the use cases through it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;

@@ -1,5 +1,7 @@
 //! Trunks and numbers: rules of the use cases, and what the telephone network finds.
 
+use std::fmt::Display;
+
 use contract::{
     FieldReason, NumberAssign, NumberDirection, NumberImport, NumberUnassign, Reason, TrunkCreate, TrunkUpdate,
 };
@@ -19,12 +21,12 @@ fn trunk(changes: &Value) -> TrunkCreate {
     serde_json::from_value(base).unwrap()
 }
 
-fn import(phone: &str, trunk: impl ToString) -> NumberImport {
+fn import(phone: &str, trunk: impl Display + Copy) -> NumberImport {
     let json = json!({ "phone_number": phone, "trunk_id": trunk.to_string() });
     serde_json::from_value(json).unwrap()
 }
 
-fn assign(number: impl ToString, agent: impl ToString, direction: NumberDirection) -> NumberAssign {
+fn assign(number: impl Display + Copy, agent: impl Display + Copy, direction: NumberDirection) -> NumberAssign {
     NumberAssign {
         number_id: number.to_string(),
         agent_id: agent.to_string(),
@@ -196,7 +198,7 @@ async fn an_import_answers_form_then_trunk_then_provider() {
     for unknown in ["nonsense".to_owned(), their_trunk.to_string()] {
         let outcome = world
             .telephony
-            .number_import(ours, from("twilio", import("+14155550100", unknown)))
+            .number_import(ours, from("twilio", import("+14155550100", &unknown)))
             .await;
         assert_eq!(missing(outcome), ("trunk", Some("/trunk_id")));
     }
@@ -258,7 +260,10 @@ async fn a_number_serves_one_agent_per_direction() {
             .total,
         0
     );
-    assert_eq!(telephony.number_list(scope, ALL).await.unwrap().items, [freed.clone()]);
+    assert_eq!(
+        telephony.number_list(scope, ALL).await.unwrap().items,
+        std::slice::from_ref(&freed)
+    );
     assert_eq!(
         telephony.number_fetch(scope, &number.id.to_string()).await.unwrap(),
         freed

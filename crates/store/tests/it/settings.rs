@@ -32,7 +32,10 @@ async fn an_agent_is_made_listed_changed_and_deleted() {
         .unwrap();
     let id = made.id.to_string();
     assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), made);
-    assert_eq!(world.agents.agent_list(scope, ALL).await.unwrap().items, [made.clone()]);
+    assert_eq!(
+        world.agents.agent_list(scope, ALL).await.unwrap().items,
+        std::slice::from_ref(&made)
+    );
     world.clock.advance(Duration::from_secs(1));
     let change = update(json!({ "name": "Bea", "description": null, "status": "draft", "max_duration": "60s" }));
     let after = world.agents.agent_update(scope, &id, change).await.unwrap();
@@ -75,29 +78,28 @@ async fn every_fault_of_an_agent_is_told_at_once() {
             },
         }),
     );
-    use FieldReason as R;
     let mut expected = [
-        ("/status", R::NotAllowedValue),
-        ("/model", R::NotAllowedValue),
-        ("/transcription_model", R::NotAllowedValue),
-        ("/language_hint", R::InvalidFormat),
-        ("/max_duration", R::OutOfRange),
-        ("/join_timeout", R::OutOfRange),
-        ("/interruption/min_speech", R::OutOfRange),
-        ("/greeting/prompt", R::ConflictsWith),
-        ("/greeting/text", R::InvalidFormat),
-        ("/system_prompt", R::InvalidFormat),
-        ("/inactivity_messages/0/after", R::OutOfRange),
-        ("/inactivity_messages/0/message", R::InvalidFormat),
-        ("/script/slots/0/prompt", R::InvalidFormat),
-        ("/script/slots/1/name", R::Duplicate),
-        ("/script/answers/0/examples", R::TooShort),
-        ("/script/answers/0/answer", R::InvalidFormat),
-        ("/script/answers/0/slots/0", R::NotAllowedValue),
-        ("/script/answers/0/slots/2", R::Duplicate),
-        ("/script/actions/0/examples/0", R::TooShort),
-        ("/script/actions/0/examples/1", R::TooLong),
-        ("/script/actions/0/slots/0", R::NotAllowedValue),
+        ("/status", FieldReason::NotAllowedValue),
+        ("/model", FieldReason::NotAllowedValue),
+        ("/transcription_model", FieldReason::NotAllowedValue),
+        ("/language_hint", FieldReason::InvalidFormat),
+        ("/max_duration", FieldReason::OutOfRange),
+        ("/join_timeout", FieldReason::OutOfRange),
+        ("/interruption/min_speech", FieldReason::OutOfRange),
+        ("/greeting/prompt", FieldReason::ConflictsWith),
+        ("/greeting/text", FieldReason::InvalidFormat),
+        ("/system_prompt", FieldReason::InvalidFormat),
+        ("/inactivity_messages/0/after", FieldReason::OutOfRange),
+        ("/inactivity_messages/0/message", FieldReason::InvalidFormat),
+        ("/script/slots/0/prompt", FieldReason::InvalidFormat),
+        ("/script/slots/1/name", FieldReason::Duplicate),
+        ("/script/answers/0/examples", FieldReason::TooShort),
+        ("/script/answers/0/answer", FieldReason::InvalidFormat),
+        ("/script/answers/0/slots/0", FieldReason::NotAllowedValue),
+        ("/script/answers/0/slots/2", FieldReason::Duplicate),
+        ("/script/actions/0/examples/0", FieldReason::TooShort),
+        ("/script/actions/0/examples/1", FieldReason::TooLong),
+        ("/script/actions/0/slots/0", FieldReason::NotAllowedValue),
     ]
     .map(|(pointer, reason)| (pointer.to_owned(), reason));
     let mut told = faults(world.agents.agent_create(scope, create).await);
