@@ -13,8 +13,7 @@ use tokio::time::timeout;
 use super::voice::line_speech;
 
 /// The words.
-pub(super) const TEXT: &str =
-    "I'm sorry, something went wrong on our side. Please call again later. Goodbye.";
+pub(super) const TEXT: &str = "I'm sorry, something went wrong on our side. Please call again later. Goodbye.";
 /// Longest wait for one voice to say them, so that the caller hears something within three seconds.
 const DEADLINE: Duration = Duration::from_millis(1200);
 /// Voices remembered.

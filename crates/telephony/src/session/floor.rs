@@ -86,7 +86,9 @@ impl Session {
             let utterance = self.hearing.utterance(self.plan.agent.language_hint.as_deref());
             self.end_of_turn = Some(Box::pin(async move {
                 let probability = model.turn_is_over(utterance).await;
-                probability.inspect_err(|error| tracing::debug!(%error, "no end-of-turn prediction")).ok()
+                probability
+                    .inspect_err(|error| tracing::debug!(%error, "no end-of-turn prediction"))
+                    .ok()
             }));
         }
     }
@@ -103,7 +105,11 @@ impl Session {
         self.floor.quiet_since = at;
         self.end_of_turn = None;
         self.word_check = None;
-        let decision = Decision { started, last_voice, at };
+        let decision = Decision {
+            started,
+            last_voice,
+            at,
+        };
         match self.floor.ahead.take() {
             Some(words) => self.answer(decision, &words),
             None => {
@@ -141,7 +147,11 @@ impl Session {
         };
         let at = self.wall(self.now());
         if is_speech(&words) && self.plan.agent.transcription_enabled {
-            let event = CallEvent::TranscriptPartial { speaker: Speaker::User, text: words.clone(), at };
+            let event = CallEvent::TranscriptPartial {
+                speaker: Speaker::User,
+                text: words.clone(),
+                at,
+            };
             self.plan.events.publish(event);
         }
         match self.floor.decision.take() {
@@ -198,7 +208,10 @@ impl Session {
         let speech_to_text = self.plan.speech_to_text.clone();
         let deadline = self.plan.deadlines.transcribe;
         self.word_check = Some(Box::pin(async move {
-            let words = timeout(deadline, speech_to_text.transcribe(utterance)).await.ok()?.ok()?;
+            let words = timeout(deadline, speech_to_text.transcribe(utterance))
+                .await
+                .ok()?
+                .ok()?;
             Some(if is_speech(&words) { word_count(&words) } else { 0 })
         }));
     }
@@ -241,7 +254,10 @@ impl Session {
         self.transcript.caller_turn_commit(&self.journal, &self.plan.events);
         if let Some(metrics) = self.speaking.turn().and_then(|turn| turn.timing.metrics()) {
             self.floor.metrics.turns.push(metrics);
-            self.plan.events.publish(CallEvent::Latency { metrics, at: self.wall(now) });
+            self.plan.events.publish(CallEvent::Latency {
+                metrics,
+                at: self.wall(now),
+            });
         }
     }
 
@@ -258,7 +274,9 @@ impl Session {
     /// Ends the agent's turn, if there is one: said, cut off, or never begun. The record and the brain learn
     /// what was heard.
     pub(super) fn commit_agent_turn(&mut self, now: Duration) {
-        let Some((turn, said)) = self.speaking.end(now) else { return };
+        let Some((turn, said)) = self.speaking.end(now) else {
+            return;
+        };
         if turn.from_brain {
             let (text, interrupted) = match &said {
                 Some(said) => (said.text.clone(), said.interrupted),
@@ -268,7 +286,10 @@ impl Session {
         }
         let Some(said) = said else { return };
         self.hearing.tell(now, Input::AgentStopped);
-        self.hearing.tell(now, Input::Interruptible(self.plan.agent.interruption.enabled && !self.floor.closing));
+        self.hearing.tell(
+            now,
+            Input::Interruptible(self.plan.agent.interruption.enabled && !self.floor.closing),
+        );
         self.floor.quiet_since = now;
         if !said.text.is_empty() {
             self.transcript.agent_turn(said, &self.journal, &self.plan.events);
@@ -283,7 +304,11 @@ impl Session {
             return;
         }
         let now = self.now();
-        let cause = failure.source.as_ref().map(|source| chain(source.as_ref())).unwrap_or_default();
+        let cause = failure
+            .source
+            .as_ref()
+            .map(|source| chain(source.as_ref()))
+            .unwrap_or_default();
         tracing::warn!(call_id = %self.plan.call.id, %failure, cause, "a stage of a call broke");
         let error = failure.later(self.wall(now));
         self.journal.error(error.clone());
@@ -299,13 +324,18 @@ impl Session {
     }
 
     pub(super) fn fallback_ready(&mut self, samples: Option<std::sync::Arc<[i16]>>) {
-        let Some(samples) = samples else { return self.end_now(Ending::BROKEN) };
+        let Some(samples) = samples else {
+            return self.end_now(Ending::BROKEN);
+        };
         let now = self.now();
         let (id, _) = self.begin_turn(TurnTiming::default(), Then::HangUp(Ending::BROKEN), false);
         self.speaking.sentence(now, id, fallback::TEXT.to_owned());
         self.speaking.audio(now, id, &samples);
         self.speaking.sentence_end(id);
-        self.speaking.turn_mut(id).into_iter().for_each(|turn| turn.complete = true);
+        self.speaking
+            .turn_mut(id)
+            .into_iter()
+            .for_each(|turn| turn.complete = true);
     }
 
     /// Once a call, when the agent is idle, the apology is made ready.
@@ -341,7 +371,9 @@ impl Session {
 
     fn inactivity(&mut self, now: Duration) {
         let busy = self.speaking.turn().is_some() || self.floor.decision.is_some() || self.hearing.is_caller_speaking();
-        let Some(message) = self.plan.agent.inactivity_messages.get(self.floor.inactivity_next) else { return };
+        let Some(message) = self.plan.agent.inactivity_messages.get(self.floor.inactivity_next) else {
+            return;
+        };
         if busy || now.saturating_sub(self.floor.quiet_since) < message.after.duration() {
             return;
         }
@@ -362,7 +394,10 @@ impl Session {
         self.floor.keys.push(digit);
         self.floor.key_last = now;
         self.floor.quiet_since = now;
-        self.plan.events.publish(CallEvent::Dtmf { digit: digit.to_string(), at: self.wall(now) });
+        self.plan.events.publish(CallEvent::Dtmf {
+            digit: digit.to_string(),
+            at: self.wall(now),
+        });
         match digit {
             '#' => self.keys_entered(now),
             _ => self.floor.keys_pending.push(digit),
@@ -376,7 +411,12 @@ impl Session {
             return;
         }
         let pressed = self.floor.key_last;
-        let timing = TurnTiming { last_voice: Some(pressed), decided: Some(now), text: Some(now), ..TurnTiming::default() };
+        let timing = TurnTiming {
+            last_voice: Some(pressed),
+            decided: Some(now),
+            text: Some(now),
+            ..TurnTiming::default()
+        };
         self.respond(pressed, pressed, &keys, timing);
     }
 }

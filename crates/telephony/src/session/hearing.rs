@@ -52,6 +52,11 @@ impl Hearing {
         self.jitter.push(now, packet, codec);
     }
 
+    /// A packet of the same stream that carries no audio, so that it does not count as lost.
+    pub(super) fn not_audio(&mut self, packet: &Packet<'_>) {
+        self.jitter.skip(packet);
+    }
+
     /// The next 20 ms: into `frame` for the recording, and through the turn detector.
     pub(super) fn tick(&mut self, now: Duration, frame: &mut [i16; FRAME_SAMPLES]) {
         self.jitter.pull(now, frame);
@@ -94,7 +99,10 @@ impl Hearing {
 
     /// What the caller said since the turn began.
     pub(super) fn utterance(&self, language: Option<&str>) -> Utterance {
-        Utterance { samples: Arc::from(self.utterance.as_slice()), language: language.map(str::to_owned) }
+        Utterance {
+            samples: Arc::from(self.utterance.as_slice()),
+            language: language.map(str::to_owned),
+        }
     }
 
     /// Forgets the utterance: it was answered, or was none.

@@ -60,9 +60,14 @@ impl Line {
         self.payload.clear();
         self.negotiated.codec.encode(&self.outbound, &mut self.payload);
         // RFC 3551 section 4.1: the marker tells the beginning of a talkspurt.
-        let marker = if first || !self.first_sent { Marker::Set } else { Marker::Clear };
+        let marker = if first || !self.first_sent {
+            Marker::Set
+        } else {
+            Marker::Clear
+        };
         self.first_sent = true;
-        self.packetizer.packet(&self.payload, FRAME_SAMPLES as u32, marker, &mut self.datagram);
+        self.packetizer
+            .packet(&self.payload, FRAME_SAMPLES as u32, marker, &mut self.datagram);
         // A full or refused socket loses a frame, as the network may; the stream goes on.
         let _ = self.socket.try_send(&self.datagram);
         first
@@ -84,11 +89,13 @@ impl Line {
         packet.payload_type == self.negotiated.payload_type
     }
 
-    /// The key that a packet says was pressed, once for each press.
+    /// Whether a packet is a telephone event (RFC 4733).
+    pub(super) fn is_keys(&self, packet: &Packet<'_>) -> bool {
+        Some(packet.payload_type) == self.negotiated.dtmf_payload_type
+    }
+
+    /// The key that a telephone event says was pressed, once for each press.
     pub(super) fn key(&mut self, packet: &Packet<'_>) -> Option<char> {
-        if Some(packet.payload_type) != self.negotiated.dtmf_payload_type {
-            return None;
-        }
         self.keys.handle(packet)
     }
 
@@ -110,7 +117,11 @@ impl Line {
 
     /// When the last packet came; while the other side holds the call none is expected, which counts as now.
     pub(super) fn last_packet(&self, now: Duration) -> Duration {
-        if self.negotiated.receives { self.last_packet } else { now }
+        if self.negotiated.receives {
+            self.last_packet
+        } else {
+            now
+        }
     }
 
     /// Datagrams from strangers.
@@ -122,7 +133,8 @@ impl Line {
     pub(super) fn renegotiate(&mut self, offer: &str) -> Result<String, u16> {
         const NOT_ACCEPTABLE_HERE: u16 = 488;
         let negotiated = sdp::negotiate(offer, &[self.negotiated.codec]).map_err(|_| NOT_ACCEPTABLE_HERE)?;
-        let answer = sdp::answer(offer, self.advertised, self.session_id, &negotiated).map_err(|_| NOT_ACCEPTABLE_HERE)?;
+        let answer =
+            sdp::answer(offer, self.advertised, self.session_id, &negotiated).map_err(|_| NOT_ACCEPTABLE_HERE)?;
         self.socket.set_remote(negotiated.remote);
         self.negotiated = negotiated;
         Ok(answer)

@@ -64,10 +64,16 @@ pub(crate) struct Ending {
 
 impl Ending {
     pub(crate) const fn completed(reason: EndReason) -> Self {
-        Self { status: CallStatus::Completed, reason }
+        Self {
+            status: CallStatus::Completed,
+            reason,
+        }
     }
 
-    pub(crate) const BROKEN: Self = Self { status: CallStatus::Failed, reason: EndReason::Error };
+    pub(crate) const BROKEN: Self = Self {
+        status: CallStatus::Failed,
+        reason: EndReason::Error,
+    };
 }
 
 /// What others may ask of a session.
@@ -146,9 +152,16 @@ impl Session {
         leg: AnsweredLeg,
         mut controls: mpsc::Receiver<Control>,
     ) {
-        let AnsweredLeg { mut events, control, socket, negotiated, advertised } = leg;
+        let AnsweredLeg {
+            mut events,
+            control,
+            socket,
+            negotiated,
+            advertised,
+        } = leg;
         let (out, mut speech) = mpsc::channel(PIECES_AHEAD);
-        let (mut session, voice_task) = Self::open(calls, fallbacks, plan, out, Line::new(socket, negotiated, advertised)).await;
+        let (mut session, voice_task) =
+            Self::open(calls, fallbacks, plan, out, Line::new(socket, negotiated, advertised)).await;
         session.open_floor();
         let hung_up = session.run(&mut events, &mut speech, &mut controls).await;
         if !hung_up {
@@ -166,11 +179,29 @@ impl Session {
         out: mpsc::Sender<Speech>,
         line: Line,
     ) -> (Self, tokio::task::JoinHandle<()>) {
-        let SessionPlan { scope, call, agent, brain, speech_to_text, voice, understudy, voice_activity, end_of_turn, deadlines, events } = plan;
+        let SessionPlan {
+            scope,
+            call,
+            agent,
+            brain,
+            speech_to_text,
+            voice,
+            understudy,
+            voice_activity,
+            end_of_turn,
+            deadlines,
+            events,
+        } = plan;
         let answered_at = calls.now();
         let (commands, waiting) = mpsc::channel(COMMANDS_AHEAD);
         let brain_provider = agent.model.split('/').next().unwrap_or_default().to_owned();
-        let speaker = Voice { brain, brain_provider, voice: voice.clone(), deadlines, out };
+        let speaker = Voice {
+            brain,
+            brain_provider,
+            voice: voice.clone(),
+            deadlines,
+            out,
+        };
         let voice_task = tokio::spawn(speaker.run(waiting));
         let recording = match agent.recording_enabled {
             true => open_recording(&calls, scope, call.id).await,
@@ -178,12 +209,26 @@ impl Session {
         };
         let journal = Journal::open(calls.clone(), scope, call.id);
         journal.progress(CallStatus::InProgress, Some(answered_at));
-        events.publish(CallEvent::Status { status: CallStatus::InProgress, end_reason: None, at: answered_at });
+        events.publish(CallEvent::Status {
+            status: CallStatus::InProgress,
+            end_reason: None,
+            at: answered_at,
+        });
         let turns = turn_config(&agent, end_of_turn.is_some());
         let session = Self {
             hearing: Hearing::new(voice_activity, turns),
             transcript: TranscriptLog::new(answered_at, agent.transcription_enabled),
-            plan: PlanRest { scope, call, agent, speech_to_text, voice, understudy, end_of_turn, deadlines, events },
+            plan: PlanRest {
+                scope,
+                call,
+                agent,
+                speech_to_text,
+                voice,
+                understudy,
+                end_of_turn,
+                deadlines,
+                events,
+            },
             calls,
             fallbacks,
             began: Instant::now(),
@@ -268,7 +313,8 @@ impl Session {
     fn leg_event(&mut self, event: Option<LegEvent>) -> bool {
         match event {
             None | Some(LegEvent::HungUp) => {
-                self.ending.get_or_insert((self.now(), Ending::completed(EndReason::CallerHangup)));
+                self.ending
+                    .get_or_insert((self.now(), Ending::completed(EndReason::CallerHangup)));
                 true
             }
             Some(LegEvent::Reoffered { sdp, reply }) => {
@@ -288,11 +334,16 @@ impl Session {
 
     fn packet(&mut self, datagram: &[u8]) {
         let now = self.now();
-        let Some(packet) = self.line.parse(datagram, now) else { return };
+        let Some(packet) = self.line.parse(datagram, now) else {
+            return;
+        };
         if self.line.is_audio(&packet) {
             self.hearing.packet(now, &packet, self.line.codec());
-        } else if let Some(digit) = self.line.key(&packet) {
-            self.key_pressed(now, digit);
+        } else if self.line.is_keys(&packet) {
+            self.hearing.not_audio(&packet);
+            if let Some(digit) = self.line.key(&packet) {
+                self.key_pressed(now, digit);
+            }
         }
     }
 
@@ -347,7 +398,16 @@ impl Session {
             packets = stats.received, lost = stats.lost, late = stats.late, concealed = stats.concealed,
             refused = self.line.refused(), "call over"
         );
-        let Self { calls, plan, journal, transcript, answered_at, last_error, floor, .. } = self;
+        let Self {
+            calls,
+            plan,
+            journal,
+            transcript,
+            answered_at,
+            last_error,
+            floor,
+            ..
+        } = self;
         journal.close().await;
         let ended_at = calls.now();
         let record = CallEnding {
@@ -359,7 +419,11 @@ impl Session {
             ..CallEnding::before_answer(ending.status, ending.reason, ended_at, last_error)
         };
         calls.call_finish(plan.scope, plan.call.id, &record).await;
-        plan.events.publish(CallEvent::Status { status: ending.status, end_reason: Some(ending.reason), at: ended_at });
+        plan.events.publish(CallEvent::Status {
+            status: ending.status,
+            end_reason: Some(ending.reason),
+            at: ended_at,
+        });
     }
 
     /// Starts what opens the call: the agent's greeting, or listening.
@@ -372,13 +436,34 @@ impl Session {
         let (id, cancel) = turn;
         let command = match greeting {
             Some(contract::Greeting { text: Some(text), .. }) => {
-                self.speaking.turn_mut(id).into_iter().for_each(|turn| turn.from_brain = false);
+                self.speaking
+                    .turn_mut(id)
+                    .into_iter()
+                    .for_each(|turn| turn.from_brain = false);
                 Command::Say { turn: id, text, cancel }
             }
-            Some(contract::Greeting { prompt: Some(prompt), .. }) => Command::Greet { turn: id, prompt, cancel },
-            Some(contract::Greeting { text: None, prompt: None, .. }) | None => {
-                self.speaking.turn_mut(id).into_iter().for_each(|turn| turn.from_brain = false);
-                Command::Say { turn: id, text: floor::DEFAULT_GREETING.to_owned(), cancel }
+            Some(contract::Greeting {
+                prompt: Some(prompt), ..
+            }) => Command::Greet {
+                turn: id,
+                prompt,
+                cancel,
+            },
+            Some(contract::Greeting {
+                text: None,
+                prompt: None,
+                ..
+            })
+            | None => {
+                self.speaking
+                    .turn_mut(id)
+                    .into_iter()
+                    .for_each(|turn| turn.from_brain = false);
+                Command::Say {
+                    turn: id,
+                    text: floor::DEFAULT_GREETING.to_owned(),
+                    cancel,
+                }
             }
         };
         self.command(command);

@@ -100,7 +100,10 @@ pub(super) struct Speaking {
 
 impl Speaking {
     pub(super) fn new() -> Self {
-        Self { playout: Playout::new(), turn: None }
+        Self {
+            playout: Playout::new(),
+            turn: None,
+        }
     }
 
     pub(super) fn turn(&self) -> Option<&AgentTurn> {
@@ -122,18 +125,25 @@ impl Speaking {
     }
 
     pub(super) fn sentence(&mut self, now: Duration, id: u32, text: String) {
-        let Some(turn) = self.turn.as_mut().filter(|turn| turn.id == id) else { return };
+        let Some(turn) = self.turn.as_mut().filter(|turn| turn.id == id) else {
+            return;
+        };
         turn.timing.sentence.get_or_insert(now);
         self.playout.begin(turn.sentences.len() as u32);
         turn.sentences.push(text);
     }
 
     pub(super) fn audio(&mut self, now: Duration, id: u32, samples: &[i16]) {
-        let Some(turn) = self.turn.as_mut().filter(|turn| turn.id == id) else { return };
+        let Some(turn) = self.turn.as_mut().filter(|turn| turn.id == id) else {
+            return;
+        };
         turn.timing.audio.get_or_insert(now);
         let taken = self.playout.push(samples);
         if taken < samples.len() {
-            tracing::warn!(dropped = samples.len() - taken, "the agent's speech ran over the playout buffer");
+            tracing::warn!(
+                dropped = samples.len() - taken,
+                "the agent's speech ran over the playout buffer"
+            );
         }
     }
 
@@ -177,7 +187,11 @@ impl Speaking {
         let said = turn.first_frame.map(|started| Said {
             text: self.heard_text(&turn.sentences),
             started,
-            ended: if interrupted { now } else { turn.last_frame + media::FRAME },
+            ended: if interrupted {
+                now
+            } else {
+                turn.last_frame + media::FRAME
+            },
             interrupted,
         });
         self.playout.clear();
@@ -187,7 +201,9 @@ impl Speaking {
     fn heard_text(&self, sentences: &[String]) -> String {
         let mut text = String::new();
         for heard in self.playout.heard() {
-            let Some(sentence) = sentences.get(heard.segment as usize) else { continue };
+            let Some(sentence) = sentences.get(heard.segment as usize) else {
+                continue;
+            };
             let total = match heard.ended {
                 true => heard.total,
                 false => heard.total.max(sentence.chars().count() * SAMPLES_PER_CHARACTER),

@@ -18,7 +18,12 @@ pub(super) struct TranscriptLog {
 
 impl TranscriptLog {
     pub(super) fn new(answered_at: Timestamp, kept: bool) -> Self {
-        Self { turns: Vec::new(), answered_at, kept, caller: None }
+        Self {
+            turns: Vec::new(),
+            answered_at,
+            kept,
+            caller: None,
+        }
     }
 
     fn wall(&self, at: Duration) -> Timestamp {

@@ -30,11 +30,23 @@ const LINE_HZ: u32 = 8000;
 /// What the session asks for. A turn is cancelled by its token.
 pub(super) enum Command {
     /// Answer the caller's words.
-    Respond { turn: u32, words: String, cancel: CancellationToken },
+    Respond {
+        turn: u32,
+        words: String,
+        cancel: CancellationToken,
+    },
     /// Word a greeting after the owner's prompt.
-    Greet { turn: u32, prompt: String, cancel: CancellationToken },
+    Greet {
+        turn: u32,
+        prompt: String,
+        cancel: CancellationToken,
+    },
     /// Say exactly this.
-    Say { turn: u32, text: String, cancel: CancellationToken },
+    Say {
+        turn: u32,
+        text: String,
+        cancel: CancellationToken,
+    },
     /// What was really heard of the last answer.
     Heard { text: String, interrupted: bool },
 }
@@ -104,8 +116,15 @@ impl Voice {
             provider: &self.brain_provider,
             deadline: self.deadlines.reply,
         };
-        let speaker = Speaker { voice: &self.voice, deadline: self.deadlines.speak, out: &self.out, turn };
-        try_join(thinker.think(ask, sentences), speaker.speak_all(waiting)).map_ok(drop).await
+        let speaker = Speaker {
+            voice: &self.voice,
+            deadline: self.deadlines.speak,
+            out: &self.out,
+            turn,
+        };
+        try_join(thinker.think(ask, sentences), speaker.speak_all(waiting))
+            .map_ok(drop)
+            .await
     }
 }
 
@@ -129,12 +148,16 @@ impl Thinker<'_> {
             Ask::Exactly(text) => splitter.push(&text),
             Ask::Answer(words) => {
                 let late = late(self.provider, ProviderKind::Llm, "reply");
-                let opened = timeout(self.deadline, self.brain.answer(&words)).await.map_err(|_| late)??;
+                let opened = timeout(self.deadline, self.brain.answer(&words))
+                    .await
+                    .map_err(|_| late)??;
                 end_call = follow(opened, self.provider, self.deadline, &mut splitter, &sentences).await?;
             }
             Ask::Greeting(prompt) => {
                 let late = late(self.provider, ProviderKind::Llm, "greet");
-                let opened = timeout(self.deadline, self.brain.greet(&prompt)).await.map_err(|_| late)??;
+                let opened = timeout(self.deadline, self.brain.greet(&prompt))
+                    .await
+                    .map_err(|_| late)??;
                 end_call = follow(opened, self.provider, self.deadline, &mut splitter, &sentences).await?;
             }
         }
@@ -197,10 +220,18 @@ impl Speaker<'_> {
 
     async fn speak(&self, text: String) -> Result<(), ProviderFailure> {
         let turn = self.turn;
-        self.tell(Speech::Sentence { turn, text: text.clone() }).await;
+        self.tell(Speech::Sentence {
+            turn,
+            text: text.clone(),
+        })
+        .await;
         let mut stream = std::pin::pin!(line_speech(self.voice, text, self.deadline));
         while let Some(samples) = stream.next().await {
-            self.tell(Speech::Audio { turn, samples: samples? }).await;
+            self.tell(Speech::Audio {
+                turn,
+                samples: samples?,
+            })
+            .await;
         }
         self.tell(Speech::SentenceEnd { turn }).await;
         Ok(())
@@ -219,7 +250,10 @@ pub(super) fn line_speech(
     deadline: Duration,
 ) -> impl Stream<Item = Result<Vec<i16>, ProviderFailure>> + use<> {
     let voice = voice.clone();
-    let request = SpeechRequest { text, voice: voice.voice.clone() };
+    let request = SpeechRequest {
+        text,
+        voice: voice.voice.clone(),
+    };
     stream::unfold(LineSpeech::Asking(request), move |state| {
         let voice = voice.clone();
         async move { state.next(&voice, deadline).await }
@@ -228,7 +262,10 @@ pub(super) fn line_speech(
 
 enum LineSpeech {
     Asking(SpeechRequest),
-    Reading(BoxStream<'static, Result<SpeechChunk, ProviderFailure>>, Option<Resampler>),
+    Reading(
+        BoxStream<'static, Result<SpeechChunk, ProviderFailure>>,
+        Option<Resampler>,
+    ),
     Over,
 }
 

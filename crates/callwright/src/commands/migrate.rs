@@ -1,0 +1,22 @@
+//! `callwright migrate`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use store::SqliteStore;
+
+use crate::{commands::line, config::Config};
+
+pub(crate) async fn run(config: Config) -> Result<ExitCode> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("the data folder {} can't be made", config.data.display()))?;
+    let store = SqliteStore::open_without_migrating(config.data.join("callwright.db")).await?;
+    let pending = store.pending_migrations().await?;
+    for name in &pending {
+        line(&format!("to apply: {name}"));
+    }
+    store.migrate().await.context("the migrations did not all apply; nothing of the failed one remains")?;
+    line(&format!("{} applied, the database is up to date", pending.len()));
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,26 @@
+//! `callwright serve`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{config::Config, platform::Platform, telemetry};
+
+pub(crate) async fn run(config: Config) -> Result<ExitCode> {
+    telemetry::logs(&config.log)?;
+    let platform = Platform::start(&config, telemetry::metrics()?).await?;
+    asked_to_stop().await?;
+    platform.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn asked_to_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be watched")?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.context("Ctrl-C can't be watched")?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
