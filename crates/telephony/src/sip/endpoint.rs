@@ -37,6 +37,8 @@ use super::{
 
 /// How long a name may take to resolve.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a TCP connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long a peer may take to answer a ping.
 const PING_WITHIN: Duration = Duration::from_secs(5);
 /// How long legs may take to hang up when the endpoint shuts down.
@@ -84,6 +86,19 @@ impl Shared {
             }
             _ => self.local,
         }
+    }
+
+    /// Opens the stream to a TCP peer. The engine would take a refused connection for a lost packet and
+    /// report it only after 32 seconds.
+    async fn connect(&self, address: &SipAddr) -> Result<(), SipError> {
+        if address.r#type != Some(rsipstack::sip::Transport::Tcp) {
+            return Ok(());
+        }
+        let connection = timeout(CONNECT_WITHIN, self.engine.transport_layer.lookup(address, None)).await;
+        let connection = connection.map_err(|_| SipError::Timeout)?;
+        connection
+            .map(drop)
+            .map_err(|error| SipError::Unreachable(error_kind(&error)))
     }
 
     /// The target's packets' destination, with its name resolved.
@@ -193,6 +208,7 @@ impl SipEndpoint {
         }
         let destination = Destination::parse(&request.target)?;
         let (address, peer) = shared.resolve(&destination).await?;
+        shared.connect(&address).await?;
         let contact = uri::contact(&request.from_user, shared.address_for(peer), request.target.transport);
         let caller = Uri {
             params: vec![],
@@ -243,6 +259,7 @@ impl SipEndpoint {
         }
         let destination = Destination::parse(target)?;
         let (address, peer) = self.shared.resolve(&destination).await?;
+        self.shared.connect(&address).await?;
         timeout(PING_WITHIN, Box::pin(self.ping(destination, address, peer)))
             .await
             .map_err(|_| SipError::Timeout)?

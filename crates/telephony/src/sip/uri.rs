@@ -1,6 +1,6 @@
 //! Reading and writing SIP URIs: targets, user parts, contacts.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::net::SocketAddr;
 
 use rsipstack::{
     sip::{Auth, HostWithPort, Param, Scheme, Transport, Uri},
@@ -32,6 +32,10 @@ impl Destination {
             uri.params.push(Param::Transport(transport));
         }
         uri.headers.clear();
+        // The engine escapes user parts when it writes them, but doesn't unescape what it reads.
+        if let Some(auth) = &mut uri.auth {
+            auth.user = decode_percent(&auth.user);
+        }
         let address = SipAddr {
             r#type: Some(transport),
             addr: uri.host_with_port.clone(),
@@ -56,7 +60,7 @@ pub(crate) fn contact(user: &str, address: SocketAddr, transport: SipTransport) 
     Uri {
         scheme: Some(Scheme::Sip),
         auth: (!user.is_empty()).then(|| Auth {
-            user: encode_user(user),
+            user: user.to_owned(),
             password: None,
         }),
         host_with_port: HostWithPort::from(address),
@@ -72,6 +76,8 @@ pub(crate) fn user_of(uri: &Uri) -> String {
         None if matches!(&uri.scheme, Some(Scheme::Other(name)) if name.eq_ignore_ascii_case("tel")) => {
             uri.host_with_port.to_string()
         }
+        // The engine cuts `sip:+1415;phone-context=x@host` at the semicolon, so the user looks like the host.
+        None if uri.params.iter().any(|param| param.to_string().contains('@')) => uri.host_with_port.host.to_string(),
         None => String::new(),
     };
     decode_percent(raw.split(';').next().unwrap_or_default())
@@ -84,6 +90,7 @@ fn decode_percent(text: &str) -> String {
     while at < bytes.len() {
         let pair = bytes
             .get(at + 1..at + 3)
+            .filter(|pair| pair.iter().all(u8::is_ascii_hexdigit))
             .and_then(|pair| std::str::from_utf8(pair).ok());
         match (bytes[at], pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
             (b'%', Some(byte)) => {
@@ -97,20 +104,6 @@ fn decode_percent(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&decoded).into_owned()
-}
-
-/// Percent-encodes what RFC 3261 does not allow in a user part, so that no caller can forge a header.
-pub(crate) fn encode_user(user: &str) -> String {
-    let mut encoded = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,?/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]
@@ -150,7 +143,10 @@ mod tests {
 
     #[test]
     fn user_parts_cannot_forge_headers() {
-        assert_eq!(encode_user("a\r\nX: y@z"), "a%0D%0AX%3A%20y%40z");
-        assert_eq!(encode_user("+14155550100"), "+14155550100");
+        let address = "127.0.0.1:5060".parse().unwrap();
+        let uri = contact("a\r\nX: y@z", address, SipTransport::Udp).to_string();
+        assert_eq!(uri, "sip:a%0D%0AX%3A%20y%40z@127.0.0.1:5060");
+        let uri = contact("+14155550100", address, SipTransport::Udp).to_string();
+        assert_eq!(uri, "sip:+14155550100@127.0.0.1:5060");
     }
 }
