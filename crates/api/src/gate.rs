@@ -56,13 +56,17 @@ pub(crate) struct Gate {
 
 /// Lets a request through to its handler, or answers in its place.
 pub(crate) async fn gate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let Some(needed) = gate.scope_needed(&request) else {
+        // The path exists and the method does not: the router says so, before credentials count.
+        return next.run(request).await;
+    };
     let (token, address) = (bearer(request.headers()), address(&request));
     let caller = match authenticate(&gate.app, token, address).await {
         Ok(caller) => caller,
         Err(problem) => return problem.into_response(),
     };
     let (headers, admitted) = gate.app.limiter().admit(caller.scope.organization, caller.key);
-    let admitted = admitted.and_then(|()| gate.scope_check(&caller, &request));
+    let admitted = admitted.and_then(|()| scope_check(&caller, needed));
     let mut response = match admitted.and_then(|()| gate.introduce(&caller, &mut request)) {
         Ok(()) => within_deadline(&gate.app, request, next).await,
         Err(problem) => problem.into_response(),
@@ -78,27 +82,18 @@ async fn within_deadline(app: &App, request: Request, next: Next) -> Response {
 }
 
 impl Gate {
-    fn scope_check(&self, caller: &keys::Caller, request: &Request) -> Result<(), Problem> {
+    /// What the operation needs; `None` when the path knows no such method.
+    fn scope_needed(&self, request: &Request) -> Option<KeyScope> {
         let route = request
             .extensions()
             .get::<MatchedPath>()
             .map_or("", MatchedPath::as_str);
         let route = route.strip_prefix(self.base).unwrap_or(route);
-        let method = if request.method() == Method::HEAD {
-            &Method::GET
-        } else {
-            request.method()
-        };
-        let needed = self
-            .operations
+        let is_head = request.method() == Method::HEAD;
+        let method = if is_head { &Method::GET } else { request.method() };
+        self.operations
             .scope_of(method, route)
-            .unwrap_or(KeyScope::Admin)
-            .max(self.floor);
-        if caller.may(needed) {
-            return Ok(());
-        }
-        let message = format!("The API key needs the scope {} for this.", needed.name());
-        Err(Problem::new(Reason::InsufficientScope, message).with("required_scope", needed.name()))
+            .map(|needed| needed.max(self.floor))
     }
 
     fn introduce(&self, caller: &keys::Caller, request: &mut Request) -> Result<(), Problem> {
@@ -111,6 +106,14 @@ impl Gate {
         });
         Ok(())
     }
+}
+
+fn scope_check(caller: &keys::Caller, needed: KeyScope) -> Result<(), Problem> {
+    if caller.may(needed) {
+        return Ok(());
+    }
+    let message = format!("The API key needs the scope {} for this.", needed.name());
+    Err(Problem::new(Reason::InsufficientScope, message).with("required_scope", needed.name()))
 }
 
 async fn authenticate(app: &App, token: Result<Option<String>, ()>, address: IpAddr) -> Result<keys::Caller, Problem> {

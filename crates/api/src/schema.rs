@@ -88,7 +88,11 @@ impl Shape {
         faults.sort_by(|a, b| (&a.pointer, a.reason).cmp(&(&b.pointer, b.reason)));
         // Of a value of the wrong type nothing else is worth saying.
         let mistyped = |fault: &FieldFault| fault.reason == R::WrongType;
-        let pointers: Vec<_> = faults.iter().filter(|fault| mistyped(fault)).map(|fault| fault.pointer.clone()).collect();
+        let pointers: Vec<_> = faults
+            .iter()
+            .filter(|fault| mistyped(fault))
+            .map(|fault| fault.pointer.clone())
+            .collect();
         faults.retain(|fault| mistyped(fault) || !pointers.contains(&fault.pointer));
         faults.dedup_by(|a, b| a.pointer == b.pointer && a.reason == b.reason);
         faults

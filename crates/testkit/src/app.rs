@@ -21,11 +21,7 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Client, FakeCarrier, FakeServices,
-    client::Documented,
-    fakes::Shared,
-};
+use crate::{Client, FakeCarrier, FakeServices, client::Documented, fakes::Shared};
 
 /// What can be set before a [`TestApp`] starts.
 pub struct TestAppBuilder {
@@ -39,7 +35,12 @@ impl Default for TestAppBuilder {
     fn default() -> Self {
         let mut config = ApiConfig::default();
         config.rate_limit.enabled = false;
-        Self { config, routes: Router::new(), recordings: None, concurrent_calls: 10 }
+        Self {
+            config,
+            routes: Router::new(),
+            recordings: None,
+            concurrent_calls: 10,
+        }
     }
 }
 
@@ -60,13 +61,19 @@ impl TestAppBuilder {
     /// Another recording store than files.
     #[must_use]
     pub fn recordings(self, recordings: Arc<dyn RecordingStore>) -> Self {
-        Self { recordings: Some(recordings), ..self }
+        Self {
+            recordings: Some(recordings),
+            ..self
+        }
     }
 
     /// Calls an organisation may hold at once.
     #[must_use]
     pub fn concurrent_calls(self, concurrent_calls: u32) -> Self {
-        Self { concurrent_calls, ..self }
+        Self {
+            concurrent_calls,
+            ..self
+        }
     }
 
     /// Starts it.
@@ -74,10 +81,14 @@ impl TestAppBuilder {
         // Another test of the same process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::tempdir().expect("a directory");
-        let store = SqliteStore::open(directory.path().join("callwright.db")).await.expect("a store");
+        let store = SqliteStore::open(directory.path().join("callwright.db"))
+            .await
+            .expect("a store");
         let store = Arc::new(store);
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_770_206_400_000)));
-        let recordings = self.recordings.unwrap_or_else(|| Arc::new(FileRecordings::new(directory.path())));
+        let recordings = self
+            .recordings
+            .unwrap_or_else(|| Arc::new(FileRecordings::new(directory.path())));
         let services = FakeServices::services();
         let (agents, dyn_clock) = (ModelNames::of(&services), Arc::clone(&clock) as Arc<dyn Clock>);
         let calls = Calls::new(CallsSetup {
@@ -113,7 +124,9 @@ impl TestAppBuilder {
             keys,
             store,
             recordings,
-            scope: Scope { organization: organization.id },
+            scope: Scope {
+                organization: organization.id,
+            },
             voice,
             address,
             key,
@@ -196,7 +209,11 @@ impl TestApp {
 
     /// A key of the first organisation with these scopes.
     pub async fn key_with(&self, scopes: &[KeyScope], expires_at: Option<Timestamp>) -> contract::ApiKeyCreated {
-        let create = ApiKeyCreate { name: "Another".to_owned(), scopes: scopes.to_vec(), expires_at };
+        let create = ApiKeyCreate {
+            name: "Another".to_owned(),
+            scopes: scopes.to_vec(),
+            expires_at,
+        };
         self.keys.key_create(self.scope, create).await.expect("a key")
     }
 

@@ -31,7 +31,10 @@ impl Documented {
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (method, operation) in item.as_object().expect("a path") {
                 let errors = errors_of(operation);
-                operations.entry(path.clone()).or_default().insert(method.to_ascii_uppercase(), errors);
+                operations
+                    .entry(path.clone())
+                    .or_default()
+                    .insert(method.to_ascii_uppercase(), errors);
             }
         }
         Self { operations }
@@ -40,10 +43,15 @@ impl Documented {
     /// `None` when no operation has this method and path.
     fn errors(&self, method: &str, path: &str) -> Option<&BTreeSet<String>> {
         let method = if method == "HEAD" { "GET" } else { method };
-        let public = path.strip_prefix("/api/v1/").map(|rest| format!("/api/public/v1/{rest}"));
+        let public = path
+            .strip_prefix("/api/v1/")
+            .map(|rest| format!("/api/public/v1/{rest}"));
         let candidates = [Some(path.to_owned()), public];
         let found = candidates.iter().flatten().find_map(|path| {
-            self.operations.iter().find(|(template, _)| matches(template, path)).map(|(_, methods)| methods)
+            self.operations
+                .iter()
+                .find(|(template, _)| matches(template, path))
+                .map(|(_, methods)| methods)
         });
         found?.get(method)
     }
@@ -62,7 +70,10 @@ fn errors_of(operation: &Value) -> BTreeSet<String> {
 fn matches(template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     template.len() == path.len()
-        && template.iter().zip(&path).all(|(expected, given)| expected.starts_with('{') || expected == given)
+        && template
+            .iter()
+            .zip(&path)
+            .all(|(expected, given)| expected.starts_with('{') || expected == given)
 }
 
 /// Asks one [`crate::TestApp`]. Paths that begin with `/api`, `/docs`, `/errors.json`, `/health`, `/metrics` or
@@ -79,15 +90,26 @@ const WHOLE_PATHS: [&str; 6] = ["/api", "/docs", "/errors.json", "/health", "/me
 
 impl Client {
     pub(crate) fn new(address: SocketAddr, key: Option<&str>, documented: Arc<Documented>) -> Self {
-        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().expect("a client");
-        Self { http, address, key: key.map(ToOwned::to_owned), documented }
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .no_proxy()
+            .build()
+            .expect("a client");
+        Self {
+            http,
+            address,
+            key: key.map(ToOwned::to_owned),
+            documented,
+        }
     }
 
     /// A request to change before it is sent by `send`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let whole = WHOLE_PATHS.iter().any(|prefix| path.starts_with(prefix));
         let base = if whole { "" } else { "/api/public/v1" };
-        let request = self.http.request(method, format!("http://{}{base}{path}", self.address));
+        let request = self
+            .http
+            .request(method, format!("http://{}{base}{path}", self.address));
         self.key.iter().fold(request, |request, key| request.bearer_auth(key))
     }
 
@@ -98,7 +120,13 @@ impl Client {
         let response = self.http.execute(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.expect("a whole answer").to_vec();
-        let answer = Answer { method, path, status, headers, body };
+        let answer = Answer {
+            method,
+            path,
+            status,
+            headers,
+            body,
+        };
         self.check(&answer);
         answer
     }
@@ -125,7 +153,12 @@ impl Client {
 
     /// `POST` with bytes as they are.
     pub async fn post_text(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
-        self.send(self.request(Method::POST, path).header("content-type", content_type).body(body)).await
+        self.send(
+            self.request(Method::POST, path)
+                .header("content-type", content_type)
+                .body(body),
+        )
+        .await
     }
 
     fn check(&self, answer: &Answer) {
@@ -143,15 +176,22 @@ impl Client {
     }
 
     fn check_documented(&self, answer: &Answer) {
-        let everywhere =
-            ["not_found.route_not_found", "not_found.method_not_allowed", "bad_request.malformed_header"];
+        let everywhere = [
+            "not_found.route_not_found",
+            "not_found.method_not_allowed",
+            "bad_request.malformed_header",
+        ];
         let pair = answer.pair();
         if everywhere.contains(&pair.as_str()) || !answer.path.starts_with("/api/") {
             return;
         }
         let documented = self.documented.errors(&answer.method, &answer.path);
         let is_documented = documented.is_some_and(|errors| errors.contains(&pair));
-        assert!(is_documented, "{} {} answered {pair}, which it does not document", answer.method, answer.path);
+        assert!(
+            is_documented,
+            "{} {} answered {pair}, which it does not document",
+            answer.method, answer.path
+        );
     }
 }
 
@@ -174,9 +214,14 @@ impl Answer {
     /// `raw` is a whole HTTP/1.1 answer; the request is taken to be none that a client of the API could make.
     pub fn from_raw(raw: &[u8]) -> Self {
         let text = String::from_utf8(raw.to_vec()).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("a whole head: {text:?}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("a whole head: {text:?}"));
         let mut lines = head.lines();
-        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+        let status = lines
+            .next()
+            .and_then(|line| line.split(' ').nth(1))
+            .and_then(|status| status.parse().ok());
         let fields = lines.filter_map(|line| line.split_once(": "));
         let headers = fields.map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")));
         let answer = Self {
@@ -223,7 +268,11 @@ impl Answer {
     pub fn pair(&self) -> String {
         let json = self.json();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        format!("{}.{}", text(&json["error"]["code"]), text(&json["error"]["details"]["reason"]))
+        format!(
+            "{}.{}",
+            text(&json["error"]["code"]),
+            text(&json["error"]["details"]["reason"])
+        )
     }
 
     /// Field faults as (pointer, reason).
@@ -231,12 +280,18 @@ impl Answer {
         let details = self.details();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let fields = details["fields"].as_array().unwrap_or_else(|| panic!("{self}"));
-        fields.iter().map(|fault| (text(&fault["pointer"]), text(&fault["reason"]))).collect()
+        fields
+            .iter()
+            .map(|fault| (text(&fault["pointer"]), text(&fault["reason"])))
+            .collect()
     }
 
     /// A header as text; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     fn check_request_id(&self) {
@@ -274,20 +329,38 @@ impl Answer {
         let status = self.status.as_u16();
         let code = Code::ALL.iter().find(|code| code.status() == status);
         let code = code.unwrap_or_else(|| panic!("not one of the nine: {self}"));
-        assert_eq!(self.header("link"), format!("</docs/errors/{}>; rel=\"help\"", code.name()), "{self}");
+        assert_eq!(
+            self.header("link"),
+            format!("</docs/errors/{}>; rel=\"help\"", code.name()),
+            "{self}"
+        );
         assert_eq!(self.headers.contains_key("www-authenticate"), status == 401, "{self}");
         if self.method == "HEAD" {
             return;
         }
         let json = self.json();
-        let keys = |value: &Value| -> Vec<String> { value.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect() };
+        let keys = |value: &Value| -> Vec<String> {
+            value
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(key, _)| key.clone())
+                .collect()
+        };
         assert_eq!(keys(&json), ["error", "meta"], "{self}");
         assert_eq!(keys(&json["error"]), ["code", "details", "message"], "{self}");
         assert_eq!(json["error"]["code"], code.name(), "{self}");
-        assert!(json["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{self}");
+        assert!(
+            json["error"]["message"]
+                .as_str()
+                .is_some_and(|message| !message.is_empty()),
+            "{self}"
+        );
         self.check_meta(&json);
         let pair = self.pair();
-        let is_known = Reason::ALL.iter().any(|reason| pair == format!("{}.{}", reason.code().name(), reason.name()));
+        let is_known = Reason::ALL
+            .iter()
+            .any(|reason| pair == format!("{}.{}", reason.code().name(), reason.name()));
         assert!(is_known, "not in the catalogue: {self}");
         if status == 429 {
             let wait: u64 = self.header("retry-after").parse().unwrap_or_default();
@@ -299,7 +372,11 @@ impl Answer {
 impl std::fmt::Display for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body = String::from_utf8_lossy(&self.body);
-        write!(f, "{} {} answered {} {:?} {body}", self.method, self.path, self.status, self.headers)
+        write!(
+            f,
+            "{} {} answered {} {:?} {body}",
+            self.method, self.path, self.status, self.headers
+        )
     }
 }
 
@@ -309,7 +386,11 @@ fn note_seen(pair: &str) {
     let folder = target.join("contract-seen");
     fs::create_dir_all(&folder).expect("a folder for what was seen");
     let file = folder.join(format!("{}.txt", std::process::id()));
-    let mut file = OpenOptions::new().create(true).append(true).open(file).expect("a file for what was seen");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .expect("a file for what was seen");
     file.write_all(format!("{pair}\n").as_bytes()).expect("what was seen");
 }
 

@@ -41,7 +41,11 @@ pub struct FakeCarrier {
 impl FakeCarrier {
     /// For these calls; answers everything.
     pub fn new(calls: Calls) -> Self {
-        Self { calls, outcome: Mutex::new(Outcome::Answered), sessions: Mutex::default() }
+        Self {
+            calls,
+            outcome: Mutex::new(Outcome::Answered),
+            sessions: Mutex::default(),
+        }
     }
 
     /// From now on calls come to this.
@@ -64,7 +68,11 @@ impl FakeCarrier {
         };
         self.calls.call_finish(plan.scope, plan.call.id, &ending).await;
         let (status, end_reason) = (ending.status, Some(ending.end_reason));
-        plan.events.publish(contract::CallEvent::Status { status, end_reason, at: now });
+        plan.events.publish(contract::CallEvent::Status {
+            status,
+            end_reason,
+            at: now,
+        });
     }
 }
 
@@ -75,8 +83,15 @@ impl Carrier for Shared {
         let (scope, id, now) = (call.plan.scope, call.plan.call.id, self.0.calls.now());
         match outcome {
             Outcome::Answered => {
-                self.0.calls.call_progress(scope, id, CallStatus::InProgress, Some(now)).await;
-                self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(id, call.plan);
+                self.0
+                    .calls
+                    .call_progress(scope, id, CallStatus::InProgress, Some(now))
+                    .await;
+                self.0
+                    .sessions
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(id, call.plan);
                 Ok(Placed::Answered)
             }
             Outcome::Fails(fault) => {
@@ -92,7 +107,12 @@ impl Carrier for Shared {
     }
 
     fn end(&self, call: CallId) -> bool {
-        let session = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        let session = self
+            .0
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&call);
         let Some(plan) = session else { return false };
         let carrier = Arc::clone(&self.0);
         tokio::spawn(async move { carrier.finish(plan).await });
@@ -142,7 +162,10 @@ impl TextToSpeech for FakeServices {
         &self,
         _request: SpeechRequest,
     ) -> Result<BoxStream<'static, Result<SpeechChunk, ProviderFailure>>, ProviderFailure> {
-        let chunk = SpeechChunk { samples: vec![0; 1600], sample_rate: 16_000 };
+        let chunk = SpeechChunk {
+            samples: vec![0; 1600],
+            sample_rate: 16_000,
+        };
         Ok(stream::iter([Ok(chunk)]).boxed())
     }
 }

@@ -21,8 +21,14 @@ impl Logs {
     /// Listens from now on.
     pub fn listen() -> Self {
         let lines = Buffer::default();
-        let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false).finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(lines.clone())
+            .with_ansi(false)
+            .finish();
+        Self {
+            lines,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
     }
 
     /// All of it so far.
@@ -33,13 +39,20 @@ impl Logs {
 
     /// Lines that hold `needle`.
     pub fn lines_with(&self, needle: &str) -> Vec<String> {
-        self.text().lines().filter(|line| line.contains(needle)).map(ToOwned::to_owned).collect()
+        self.text()
+            .lines()
+            .filter(|line| line.contains(needle))
+            .map(ToOwned::to_owned)
+            .collect()
     }
 }
 
 impl io::Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -14,9 +14,16 @@ async fn credentials_that_are_no_good_say_why() {
     let soon = Timestamp::from_millis(app.clock.now().millis() + 1000);
     let expiring = app.key_with(&[KeyScope::Read], Some(soon)).await.key;
     let revoked = app.key_with(&[KeyScope::Read], None).await;
-    app.keys.key_revoke(app.scope, &revoked.record.id.to_string()).await.unwrap();
+    app.keys
+        .key_revoke(app.scope, &revoked.record.id.to_string())
+        .await
+        .unwrap();
     app.clock.advance(Duration::from_secs(2));
-    let unknown: String = app.key.chars().map(|letter| if letter == 'a' { 'b' } else { 'a' }).collect();
+    let unknown: String = app
+        .key
+        .chars()
+        .map(|letter| if letter == 'a' { 'b' } else { 'a' })
+        .collect();
     let unknown = format!("cw_{}", &unknown[3..]);
     let client = app.client_with(None);
     for (header, reason) in [
@@ -31,10 +38,16 @@ async fn credentials_that_are_no_good_say_why() {
         (Some("Bearer eyJh.eyJz.c2ln".to_owned()), "invalid_token"),
     ] {
         let request = client.request(Method::GET, "/agents");
-        let request = header.iter().fold(request, |request, header| request.header("authorization", header));
+        let request = header
+            .iter()
+            .fold(request, |request, header| request.header("authorization", header));
         let answer = client.send(request).await;
         assert_eq!(answer.details(), json!({ "reason": reason }), "{header:?}");
-        assert!(answer.header("www-authenticate").starts_with("Bearer realm=\"callwright\""));
+        assert!(
+            answer
+                .header("www-authenticate")
+                .starts_with("Bearer realm=\"callwright\"")
+        );
     }
 }
 
@@ -42,7 +55,9 @@ async fn credentials_that_are_no_good_say_why() {
 async fn the_scheme_is_read_in_any_case() {
     let app = TestApp::start().await;
     let client = app.client_with(None);
-    let request = client.request(Method::GET, "/agents").header("authorization", format!("bearer {}", app.key));
+    let request = client
+        .request(Method::GET, "/agents")
+        .header("authorization", format!("bearer {}", app.key));
     client.send(request).await.ok();
 }
 
@@ -51,7 +66,11 @@ async fn scopes_include_the_lower_ones_and_nothing_else() {
     let app = TestApp::start().await;
     let [reader, writer] = [&[KeyScope::Read], &[KeyScope::Write]].map(|scopes| app.key_with(scopes, None));
     let (reader, writer) = (reader.await.key, writer.await.key);
-    let (reader, writer, admin) = (app.client_with(Some(&reader)), app.client_with(Some(&writer)), app.client());
+    let (reader, writer, admin) = (
+        app.client_with(Some(&reader)),
+        app.client_with(Some(&writer)),
+        app.client(),
+    );
     let body = app.agent_body(&json!({}));
     reader.get("/agents").await.ok();
     assert_eq!(reader.post("/agents", &body).await.details()["required_scope"], "write");
@@ -70,7 +89,9 @@ async fn scopes_include_the_lower_ones_and_nothing_else() {
 async fn keys_are_made_listed_and_revoked() {
     let app = TestApp::start().await;
     let admin = app.client();
-    let created = admin.post("/api/v1/api-keys", &json!({ "name": "CI", "scopes": ["read"] })).await;
+    let created = admin
+        .post("/api/v1/api-keys", &json!({ "name": "CI", "scopes": ["read"] }))
+        .await;
     let id = created.created();
     let key = created.data()["key"].as_str().unwrap().to_owned();
     app.client_with(Some(&key)).get("/voices").await.ok();
@@ -78,6 +99,12 @@ async fn keys_are_made_listed_and_revoked() {
     assert_eq!(listed.json()["pagination"]["total"], 2);
     assert!(!String::from_utf8_lossy(&listed.body).contains(&key));
     assert_eq!(admin.delete(&format!("/api/v1/api-keys/{id}")).await.status, 204);
-    assert_eq!(app.client_with(Some(&key)).get("/voices").await.pair(), "unauthorized.revoked_api_key");
-    assert_eq!(admin.delete("/api/v1/api-keys/none").await.details()["resource"], "api_key");
+    assert_eq!(
+        app.client_with(Some(&key)).get("/voices").await.pair(),
+        "unauthorized.revoked_api_key"
+    );
+    assert_eq!(
+        admin.delete("/api/v1/api-keys/none").await.details()["resource"],
+        "api_key"
+    );
 }

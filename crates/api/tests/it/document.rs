@@ -6,7 +6,10 @@ use serde_json::Value;
 
 fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
     document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(method, operation)| (format!("{method} {path}"), operation))
+        item.as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, operation)| (format!("{method} {path}"), operation))
     })
 }
 
@@ -26,11 +29,23 @@ fn every_operation_and_every_answer_is_described() {
     let document = api::openapi();
     let mut ids = BTreeSet::new();
     for (name, operation) in operations(&document) {
-        assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{name}");
-        assert!(operation["summary"].is_string() && operation["description"].is_string(), "{name}");
-        assert!(operation["x-required-scope"].is_string() && operation["x-billable"].is_boolean(), "{name}");
+        assert!(
+            ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
+            "{name}"
+        );
+        assert!(
+            operation["summary"].is_string() && operation["description"].is_string(),
+            "{name}"
+        );
+        assert!(
+            operation["x-required-scope"].is_string() && operation["x-billable"].is_boolean(),
+            "{name}"
+        );
         for (status, response) in operation["responses"].as_object().unwrap() {
-            assert!(response["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
+            assert!(
+                response["description"].as_str().is_some_and(|text| !text.is_empty()),
+                "{name} {status}"
+            );
         }
         for status in ["400", "401", "403", "429", "500"] {
             assert!(operation["responses"][status].is_object(), "{name} {status}");
@@ -45,7 +60,10 @@ fn every_reference_leads_somewhere() {
     let mut found = BTreeSet::new();
     references(&document, &mut found);
     for reference in found {
-        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        assert!(
+            document.pointer(reference.trim_start_matches('#')).is_some(),
+            "{reference}"
+        );
     }
 }
 
@@ -56,7 +74,9 @@ fn every_documented_error_is_in_the_catalogue_and_at_its_status() {
         for (status, response) in operation["responses"].as_object().unwrap() {
             for reason in response["x-reasons"].as_array().into_iter().flatten() {
                 let known = contract::Reason::ALL.iter().any(|known| {
-                    known.name() == reason && known.code().name() == response["x-code"] && known.code().status().to_string() == *status
+                    known.name() == reason
+                        && known.code().name() == response["x-code"]
+                        && known.code().status().to_string() == *status
                 });
                 assert!(known, "{name} {status} {reason}");
             }
@@ -68,7 +88,10 @@ fn every_documented_error_is_in_the_catalogue_and_at_its_status() {
 fn only_what_costs_is_billable() {
     let document = api::openapi();
     let billable = operations(&document).filter(|(_, operation)| operation["x-billable"] == true);
-    assert_eq!(billable.map(|(name, _)| name).collect::<Vec<_>>(), ["post /api/public/v1/calls"]);
+    assert_eq!(
+        billable.map(|(name, _)| name).collect::<Vec<_>>(),
+        ["post /api/public/v1/calls"]
+    );
 }
 
 #[test]

@@ -15,15 +15,28 @@ impl Events {
     async fn of(app: &TestApp, call: &str) -> Self {
         let request = app.client().request(Method::GET, &format!("/calls/{call}/events"));
         let response = request.header("last-event-id", "17").send().await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (200, &"text/event-stream".parse().unwrap()));
-        Self { response, text: String::new() }
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &"text/event-stream".parse().unwrap())
+        );
+        Self {
+            response,
+            text: String::new(),
+        }
     }
 
     /// Name and data of the next block; `None` at the end.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+                let field = |name: &str| {
+                    block
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned()
+                };
                 let (name, data) = (field("event:"), field("data:"));
                 let comment = block.starts_with(':').then(|| "comment".to_owned());
                 self.text = rest.to_owned();
@@ -43,7 +56,11 @@ async fn a_watcher_sees_the_present_state_then_what_happens_then_the_end() {
     let (name, data) = events.next().await.unwrap();
     assert_eq!((name.as_str(), &data["status"]), ("status", &json!("in_progress")));
     let at = app.calls.now();
-    let partial = CallEvent::TranscriptPartial { speaker: Speaker::User, text: "hel".to_owned(), at };
+    let partial = CallEvent::TranscriptPartial {
+        speaker: Speaker::User,
+        text: "hel".to_owned(),
+        at,
+    };
     app.carrier.publish(call.parse().unwrap(), partial);
     let (name, data) = events.next().await.unwrap();
     assert_eq!((name.as_str(), &data["text"]), ("transcript.partial", &json!("hel")));
@@ -58,7 +75,10 @@ async fn a_watcher_sees_the_present_state_then_what_happens_then_the_end() {
 
 #[tokio::test]
 async fn a_quiet_stream_is_kept_alive_by_comments() {
-    let app = TestApp::builder().config(|config| config.keep_alive_ms = 20).start().await;
+    let app = TestApp::builder()
+        .config(|config| config.keep_alive_ms = 20)
+        .start()
+        .await;
     let call = app.call().await;
     let mut events = Events::of(&app, &call).await;
     events.next().await.unwrap();
@@ -73,7 +93,10 @@ async fn a_stream_that_a_shutdown_cuts_ends_with_the_whole_envelope() {
     events.next().await.unwrap();
     app.shutdown.cancel();
     let (name, data) = events.next().await.unwrap();
-    assert_eq!((name.as_str(), &data["error"]["details"]["reason"]), ("error", &json!("overload")));
+    assert_eq!(
+        (name.as_str(), &data["error"]["details"]["reason"]),
+        ("error", &json!("overload"))
+    );
     assert!(data["meta"]["request_id"].is_string());
     assert_eq!(events.next().await, None);
     app.stop().await;

@@ -18,7 +18,10 @@ async fn a_broken_store_is_logged_whole_and_told_as_nothing() {
     assert_eq!(answer.details(), json!({ "reason": "internal" }));
     assert!(!String::from_utf8_lossy(&answer.body).contains("MARKER"));
     let lines = logs.lines_with(answer.header("x-request-id"));
-    assert!(lines.len() == 1 && lines[0].contains("find a recording: MARKER in the cause"), "{lines:?}");
+    assert!(
+        lines.len() == 1 && lines[0].contains("find a recording: MARKER in the cause"),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -48,7 +51,10 @@ async fn each_failure_of_a_provider_has_its_reason_and_hides_its_cause() {
         });
         assert_eq!((answer.status.as_u16(), answer.details()), (502, expected));
         assert!(!String::from_utf8_lossy(&answer.body).contains("MARKER"));
-        assert!(logs.lines_with(answer.header("x-request-id"))[0].contains("MARKER"), "{reason}");
+        assert!(
+            logs.lines_with(answer.header("x-request-id"))[0].contains("MARKER"),
+            "{reason}"
+        );
         let record = app.client().get("/calls?limit=1").await.json()["data"][0].clone();
         assert_eq!(record["context"]["last_error"]["details"]["reason"], reason);
     }
@@ -69,10 +75,16 @@ async fn a_panic_is_an_internal_error_and_the_connection_lives_on() {
 
 #[tokio::test]
 async fn any_status_that_any_layer_answers_bare_becomes_an_envelope() {
-    let routes = [400, 402, 403, 404, 406, 408, 409, 410, 413, 414, 415, 416, 417, 418, 422, 425, 429, 431, 451, 500, 501, 502, 503, 504, 507];
+    let routes = [
+        400, 402, 403, 404, 406, 408, 409, 410, 413, 414, 415, 416, 417, 418, 422, 425, 429, 431, 451, 500, 501, 502,
+        503, 504, 507,
+    ];
     let router = routes.iter().fold(Router::new(), |router, status| {
         let status = StatusCode::from_u16(*status).unwrap();
-        router.route(&format!("/test/{}", status.as_u16()), get(move || async move { (status, "MARKER").into_response() }))
+        router.route(
+            &format!("/test/{}", status.as_u16()),
+            get(move || async move { (status, "MARKER").into_response() }),
+        )
     });
     let app = TestApp::builder().routes(router).start().await;
     for status in routes {
@@ -107,7 +119,10 @@ async fn a_handler_that_takes_too_long_is_our_own_timeout() {
 
 #[tokio::test]
 async fn a_stopping_server_says_so_and_lets_requests_finish() {
-    let router = Router::new().route("/test/slow", get(|| async { tokio::time::sleep(Duration::from_millis(300)).await }));
+    let router = Router::new().route(
+        "/test/slow",
+        get(|| async { tokio::time::sleep(Duration::from_millis(300)).await }),
+    );
     let mut app = TestApp::builder().routes(router).start().await;
     let client = app.client();
     let slow = tokio::spawn({
@@ -118,7 +133,10 @@ async fn a_stopping_server_says_so_and_lets_requests_finish() {
     app.shutdown.cancel();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let refused = app.client().get("/agents").await;
-    assert_eq!((refused.pair().as_str(), refused.header("connection")), ("rate_limit_exceeded.overload", "close"));
+    assert_eq!(
+        (refused.pair().as_str(), refused.header("connection")),
+        ("rate_limit_exceeded.overload", "close")
+    );
     assert_eq!(slow.await.unwrap().status, 200);
     app.stop().await;
 }

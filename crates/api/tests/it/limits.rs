@@ -18,7 +18,10 @@ async fn past_the_limit_requests_are_refused_until_the_window_ends() {
     app.clock.advance(Duration::from_millis(40_500));
     let client = app.client();
     let first = client.get("/agents").await;
-    assert_eq!(first.header("ratelimit-policy"), "\"minute\";q=2;w=60, \"day\";q=10000;w=86400");
+    assert_eq!(
+        first.header("ratelimit-policy"),
+        "\"minute\";q=2;w=60, \"day\";q=10000;w=86400"
+    );
     assert_eq!(first.header("ratelimit"), "\"minute\";r=1;t=20");
     assert_eq!(first.header("x-ratelimit-reset"), "1770206460");
     client.get("/nope").await;

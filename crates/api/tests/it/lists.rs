@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 use testkit::TestApp;
 
 fn ids(page: &Value) -> Vec<String> {
-    page["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    page["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -24,10 +29,16 @@ async fn pages_follow_each_other_by_offset_and_by_cursor() {
     assert_eq!(ids(&second), made[2..4]);
     let third = client.get(&format!("/agents?limit=2&cursor={}", made[3])).await.json();
     assert_eq!(ids(&third), made[4..]);
-    assert_eq!((&third["pagination"]["has_more"], &third["pagination"]["next_cursor"]), (&json!(false), &Value::Null));
+    assert_eq!(
+        (&third["pagination"]["has_more"], &third["pagination"]["next_cursor"]),
+        (&json!(false), &Value::Null)
+    );
     let beyond = client.get("/agents?offset=18446744073709551615").await;
     assert_eq!(beyond.status, 422);
-    assert_eq!(ids(&client.get("/agents?offset=9223372036854775807").await.json()), Vec::<String>::new());
+    assert_eq!(
+        ids(&client.get("/agents?offset=9223372036854775807").await.json()),
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test]
@@ -35,13 +46,20 @@ async fn calls_are_filtered_exactly() {
     let app = TestApp::start().await;
     let call = app.call().await;
     let client = app.client();
-    let agent = client.get(&format!("/calls/{call}")).await.data()["agent_id"].as_str().unwrap().to_owned();
+    let agent = client.get(&format!("/calls/{call}")).await.data()["agent_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     for (query, count) in [
         (format!("agent_id={agent}&status=in_progress&direction=outbound"), 1),
         ("direction=inbound".to_owned(), 0),
         ("status=failed".to_owned(), 0),
         ("agent_id=nobody".to_owned(), 0),
     ] {
-        assert_eq!(client.get(&format!("/calls?{query}")).await.json()["pagination"]["total"], count, "{query}");
+        assert_eq!(
+            client.get(&format!("/calls?{query}")).await.json()["pagination"]["total"],
+            count,
+            "{query}"
+        );
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 #[test]
 fn the_list_of_unseen_errors_names_only_what_exists_in_order() {
     let listed: Vec<_> = include_str!("../../contract-unseen.txt").lines().collect();
-    let known: BTreeSet<_> = contract::Reason::ALL.iter().map(|reason| format!("{}.{}", reason.code().name(), reason.name())).collect();
+    let known: BTreeSet<_> = contract::Reason::ALL
+        .iter()
+        .map(|reason| format!("{}.{}", reason.code().name(), reason.name()))
+        .collect();
     assert!(listed.iter().all(|pair| known.contains(*pair)), "{listed:?}");
     assert!(listed.is_sorted(), "{listed:?}");
 }

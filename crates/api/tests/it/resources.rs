@@ -7,12 +7,17 @@ use testkit::TestApp;
 async fn an_agent_lives_from_creation_to_deletion() {
     let app = TestApp::start().await;
     let client = app.client();
-    let created = client.post("/agents", &app.agent_body(&json!({ "description": "Front desk" }))).await;
+    let created = client
+        .post("/agents", &app.agent_body(&json!({ "description": "Front desk" })))
+        .await;
     let id = created.created();
     assert_eq!(created.header("location"), format!("/api/public/v1/agents/{id}"));
     let path = format!("/agents/{id}");
     assert_eq!(client.get(&path).await.data(), created.data());
-    let changed = client.patch(&path, &json!({ "name": "Eve", "description": null })).await.data();
+    let changed = client
+        .patch(&path, &json!({ "name": "Eve", "description": null }))
+        .await
+        .data();
     assert_eq!((&changed["name"], changed.get("description")), (&json!("Eve"), None));
     assert_eq!(changed["system_prompt"], "Be kind.");
     let elsewhere = client.get(&format!("/api/v1/agents/{id}")).await.data();
@@ -24,7 +29,10 @@ async fn an_agent_lives_from_creation_to_deletion() {
 #[tokio::test]
 async fn an_id_in_the_body_that_names_nothing_is_not_found_with_its_field() {
     let app = TestApp::start().await;
-    let answer = app.client().post("/agents", &app.agent_body(&json!({ "voice_id": "nobody" }))).await;
+    let answer = app
+        .client()
+        .post("/agents", &app.agent_body(&json!({ "voice_id": "nobody" })))
+        .await;
     let expected = json!({ "reason": "resource_not_found", "resource": "voice", "id": "nobody", "field": "voice_id" });
     assert_eq!(answer.details(), expected);
 }
@@ -50,8 +58,14 @@ async fn a_trunk_never_shows_its_password() {
         assert!(!String::from_utf8_lossy(&answer.body).contains("hunter2"));
     }
     assert_eq!(created.data()["has_password"], true);
-    let changed = client.patch(&path, &json!({ "password": null, "port": 5080 })).await.data();
-    assert_eq!((&changed["has_password"], &changed["port"]), (&json!(false), &json!(5080)));
+    let changed = client
+        .patch(&path, &json!({ "username": null, "password": null, "port": 5080 }))
+        .await
+        .data();
+    assert_eq!(
+        (&changed["has_password"], &changed["port"]),
+        (&json!(false), &json!(5080))
+    );
     assert_eq!(client.delete(&path).await.status, 204);
 }
 
@@ -62,7 +76,10 @@ async fn a_number_is_imported_assigned_unassigned_and_released() {
     let (agent, number) = (app.agent().await, app.number("+14155550100").await);
     let body = json!({ "number_id": number, "agent_id": agent, "direction": "inbound" });
     let assigned = client.post("/telephony/numbers/assign", &body).await.data();
-    assert_eq!((&assigned["inbound_agent_id"], &assigned["outbound_agent_id"]), (&json!(agent), &Value::Null));
+    assert_eq!(
+        (&assigned["inbound_agent_id"], &assigned["outbound_agent_id"]),
+        (&json!(agent), &Value::Null)
+    );
     let numbers = client.get(&format!("/agents/{agent}/numbers")).await.json();
     assert_eq!(numbers["data"], json!([assigned]));
     let body = json!({ "number_id": number });
@@ -78,16 +95,28 @@ async fn rules_of_numbers_and_trunks_name_what_they_are_about() {
     let app = TestApp::start().await;
     let client = app.client();
     let (first, second, number) = (app.agent().await, app.agent().await, app.number("+14155550100").await);
-    let trunk = client.get("/telephony/trunks").await.json()["data"][0]["id"].as_str().unwrap().to_owned();
+    let trunk = client.get("/telephony/trunks").await.json()["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let assign = |agent: &str| json!({ "number_id": number, "agent_id": agent });
     client.post("/telephony/numbers/assign", &assign(&first)).await.ok();
     let refused = client.post("/telephony/numbers/assign", &assign(&second)).await;
     assert_eq!(refused.pair(), "validation_error.number_in_use");
     let import = json!({ "phone_number": "+14155550100", "trunk_id": trunk });
-    assert_eq!(client.post("/telephony/numbers/import", &import).await.pair(), "validation_error.number_in_use");
+    assert_eq!(
+        client.post("/telephony/numbers/import", &import).await.pair(),
+        "validation_error.number_in_use"
+    );
     let import = json!({ "phone_number": "+14155550101", "trunk_id": trunk, "provider": "acme" });
     let refused = client.post("/telephony/numbers/import", &import).await;
-    assert_eq!((refused.pair().as_str(), &refused.details()["provider"]), ("validation_error.unsupported_provider", &json!("acme")));
+    assert_eq!(
+        (refused.pair().as_str(), &refused.details()["provider"]),
+        ("validation_error.unsupported_provider", &json!("acme"))
+    );
     let refused = client.delete(&format!("/telephony/trunks/{trunk}")).await;
-    assert_eq!((refused.pair().as_str(), &refused.details()["numbers"]), ("validation_error.trunk_in_use", &json!(1)));
+    assert_eq!(
+        (refused.pair().as_str(), &refused.details()["numbers"]),
+        ("validation_error.trunk_in_use", &json!(1))
+    );
 }

@@ -8,20 +8,34 @@ use testkit::TestApp;
 async fn what_the_router_refuses_is_not_found() {
     let app = TestApp::start().await;
     let client = app.client();
-    for path in ["/nope", "/agents/x/y/z", "/api", "/api/v2/agents", "/docs/errors/none", "/docs/errors/not_found/none"] {
+    for path in [
+        "/nope",
+        "/agents/x/y/z",
+        "/api",
+        "/api/v2/agents",
+        "/docs/errors/none",
+        "/docs/errors/not_found/none",
+    ] {
         assert_eq!(client.get(path).await.pair(), "not_found.route_not_found", "{path}");
     }
     let answer = client.send(client.request(Method::PUT, "/agents")).await;
     assert_eq!(answer.pair(), "not_found.method_not_allowed");
-    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
-    assert_eq!(answer.details()["allowed"], json!(["GET", "HEAD", "POST"]));
+    assert_eq!(answer.header("allow"), "POST,GET,HEAD");
+    assert_eq!(answer.details()["allowed"], json!(["POST", "GET", "HEAD"]));
 }
 
 #[tokio::test]
 async fn an_id_that_names_nothing_is_not_found_whatever_it_looks_like() {
     let app = TestApp::start().await;
     let client = app.client();
-    for id in ["x", "00000000-0000-0000-0000-000000000000", "%FF", "%00", "..%2F..", "1%27%20OR%201"] {
+    for id in [
+        "x",
+        "00000000-0000-0000-0000-000000000000",
+        "%FF",
+        "%00",
+        "..%2F..",
+        "1%27%20OR%201",
+    ] {
         for path in ["agents", "voices", "telephony/trunks", "calls"] {
             let answer = client.get(&format!("/{path}/{id}")).await;
             assert_eq!(answer.pair(), "not_found.resource_not_found", "{path} {id}");
@@ -35,8 +49,14 @@ async fn somebody_elses_agent_looks_like_none() {
     let theirs = app.agent().await;
     let (_, key) = app.keys.organization_create("Other").await.unwrap();
     let other = app.client_with(Some(&key));
-    let (seen, unseen) = (other.get(&format!("/agents/{theirs}")).await, other.get("/agents/none").await);
-    assert_eq!(seen.details(), json!({ "reason": "resource_not_found", "resource": "agent", "id": theirs }));
+    let (seen, unseen) = (
+        other.get(&format!("/agents/{theirs}")).await,
+        other.get("/agents/none").await,
+    );
+    assert_eq!(
+        seen.details(),
+        json!({ "reason": "resource_not_found", "resource": "agent", "id": theirs })
+    );
     assert_eq!(unseen.json()["error"]["message"], seen.json()["error"]["message"]);
 }
 
@@ -49,19 +69,33 @@ async fn head_and_options_behave() {
     let missing = client.send(client.request(Method::HEAD, "/agents/none")).await;
     assert_eq!((missing.status.as_u16(), missing.body.len()), (404, 0));
     let options = client.send(client.request(Method::OPTIONS, "/agents")).await;
-    assert_eq!((options.status.as_u16(), options.header("allow")), (204, "GET,HEAD,POST"));
+    assert_eq!(
+        (options.status.as_u16(), options.header("allow")),
+        (204, "POST,GET,HEAD")
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_says_why() {
-    let app = TestApp::builder().config(|config| config.body_bytes_max = 1000).start().await;
+    let app = TestApp::builder()
+        .config(|config| config.body_bytes_max = 1000)
+        .start()
+        .await;
     let client = app.client();
     for (content_type, body, pair) in [
         ("application/json", "{\n\"a\":", "bad_request.malformed_json"),
         ("application/json", "", "bad_request.malformed_json"),
         ("text/plain", "{}", "bad_request.unsupported_media_type"),
-        ("application/json; charset=latin1", "{}", "bad_request.unsupported_media_type"),
-        ("application/json; charset=UTF-8", "{}", "validation_error.invalid_fields"),
+        (
+            "application/json; charset=latin1",
+            "{}",
+            "bad_request.unsupported_media_type",
+        ),
+        (
+            "application/json; charset=UTF-8",
+            "{}",
+            "validation_error.invalid_fields",
+        ),
         ("application/json", &"[".repeat(900), "bad_request.malformed_json"),
         ("application/json", &" ".repeat(1001), "bad_request.body_too_large"),
     ] {
@@ -69,10 +103,21 @@ async fn a_body_that_cannot_be_read_says_why() {
         assert_eq!(answer.pair(), pair, "{content_type} {body:.20}");
     }
     let answer = client.post_text("/agents", "application/json", "{\n\"a\": x}").await;
-    assert_eq!((&answer.details()["line"], &answer.details()["column"]), (&json!(2), &json!(6)));
-    let answer = client.post_text("/agents", "application/json", " ".repeat(5_000_000)).await;
-    assert_eq!(answer.details(), json!({ "reason": "body_too_large", "max_bytes": 1000 }));
-    let request = client.request(Method::POST, "/agents").header("content-encoding", "gzip").json(&json!({}));
+    assert_eq!(
+        (&answer.details()["line"], &answer.details()["column"]),
+        (&json!(2), &json!(6))
+    );
+    let answer = client
+        .post_text("/agents", "application/json", " ".repeat(5_000_000))
+        .await;
+    assert_eq!(
+        answer.details(),
+        json!({ "reason": "body_too_large", "max_bytes": 1000 })
+    );
+    let request = client
+        .request(Method::POST, "/agents")
+        .header("content-encoding", "gzip")
+        .json(&json!({}));
     assert_eq!(client.send(request).await.details()["expected"], "identity");
 }
 
@@ -102,14 +147,18 @@ async fn the_request_id_is_ours_and_the_clients_own_is_only_logged() {
     let logs = testkit::Logs::listen();
     let app = TestApp::start().await;
     let client = app.client();
-    let request = client.request(Method::GET, "/agents/none").header("x-request-id", "order-42");
+    let request = client
+        .request(Method::GET, "/agents/none")
+        .header("x-request-id", "order-42");
     let answer = client.send(request).await;
     let id = answer.header("x-request-id");
     assert_ne!(id, "order-42");
     let lines = logs.lines_with(id);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("client_request_id=\"order-42\""), "{lines:?}");
-    let request = client.request(Method::GET, "/agents/none").header("x-request-id", "a b{}");
+    let request = client
+        .request(Method::GET, "/agents/none")
+        .header("x-request-id", "a b{}");
     let answer = client.send(request).await;
     assert!(!logs.lines_with(answer.header("x-request-id"))[0].contains("client_request_id"));
 }
