@@ -19,7 +19,7 @@ async fn whole_sentences_are_over_and_cut_ones_are_not() {
     for text in SENTENCES {
         let samples = caller(&engines, text).await;
         let end = samples.iter().rposition(|sample| sample.unsigned_abs() > 200).unwrap();
-        for (share, sum) in [(100, &mut whole), (60, &mut cut)] {
+        for (share, sum) in [(100, &mut whole), (80, &mut cut)] {
             let mut heard = samples[..end * share / 100].to_vec();
             heard.resize(heard.len() + PAUSE, 0);
             let probability = model.turn_is_over(utterance(&heard)).await.unwrap();
