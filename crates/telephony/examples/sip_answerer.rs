@@ -1,4 +1,4 @@
-//! Takes every G.711 call on the given address and repeats what it hears; for SIPp and by ear.
+//! Takes every G.711 call on the given address and repeats what it hears; for `sipp` and by ear.
 //!
 //! `cargo run -p telephony --example sip_answerer -- 127.0.0.1:5070`
 

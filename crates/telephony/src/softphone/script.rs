@@ -260,6 +260,10 @@ fn samples(time: Duration) -> usize {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::single_range_in_vec_init,
+    reason = "one stretch of speech is a list of one range"
+)]
 mod tests {
     use super::*;
 

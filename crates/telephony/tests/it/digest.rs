@@ -2,18 +2,18 @@ use telephony::sip::{Authentication, Credentials, LegEvent, SipTransport};
 
 use crate::support::{ANSWER, Party, outcome, place, soon};
 
-fn credentials(password: &str) -> Option<Credentials> {
-    Some(Credentials {
+fn credentials(password: &str) -> Credentials {
+    Credentials {
         username: "trunk".to_owned(),
         password: password.to_owned(),
-    })
+    }
 }
 
 #[tokio::test]
 async fn a_caller_who_knows_the_password_gets_through() {
     for transport in [SipTransport::Udp, SipTransport::Tcp] {
         let (caller, mut callee) = (Party::new().await, Party::new().await);
-        let mut leg = place(&caller, &callee, transport, credentials("secret")).await;
+        let mut leg = place(&caller, &callee, transport, Some(credentials("secret"))).await;
         let first = callee.call().await;
         assert_eq!(first.authenticate("trunk", "secret"), Authentication::Missing);
         assert_eq!(first.claimed_username(), None);
@@ -35,7 +35,7 @@ async fn a_caller_who_knows_the_password_gets_through() {
 #[tokio::test]
 async fn a_wrong_password_ends_in_401() {
     let (caller, mut callee) = (Party::new().await, Party::new().await);
-    let mut leg = place(&caller, &callee, SipTransport::Udp, credentials("guess")).await;
+    let mut leg = place(&caller, &callee, SipTransport::Udp, Some(credentials("guess"))).await;
     callee.call().await.challenge(false).await;
     let second = callee.call().await;
     assert_eq!(second.authenticate("trunk", "secret"), Authentication::Wrong);
@@ -48,7 +48,7 @@ async fn a_wrong_password_ends_in_401() {
 #[tokio::test]
 async fn a_stale_challenge_is_answered_again() {
     let (caller, mut callee) = (Party::new().await, Party::new().await);
-    let mut leg = place(&caller, &callee, SipTransport::Udp, credentials("secret")).await;
+    let mut leg = place(&caller, &callee, SipTransport::Udp, Some(credentials("secret"))).await;
     callee.call().await.challenge(false).await;
     callee.call().await.challenge(true).await;
     let third = callee.call().await;

@@ -226,7 +226,7 @@ async fn a_registrar_that_refuses_is_reported() {
             username: "a".to_owned(),
             password: "b".to_owned(),
         },
-        expires: Duration::from_secs(60),
+        expires: Duration::from_mins(1),
     };
     let registration = ours.endpoint.register(plan).unwrap();
     let mut state = registration.state();
@@ -249,7 +249,7 @@ async fn a_registrar_that_challenges_gets_an_answer_and_a_farewell() {
             username: "a".to_owned(),
             password: "b".to_owned(),
         },
-        expires: Duration::from_secs(60),
+        expires: Duration::from_mins(1),
     };
     let registration = ours.endpoint.register(plan).unwrap();
     let challenge = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256, qop=\"auth,auth-int\"\r\n";
