@@ -120,7 +120,7 @@ pub async fn answer(endpoint: &SipEndpoint, call: IncomingCall, plan: Answerer) 
     if let Some(delay) = plan.echo_after {
         talk = talk.echoing(delay);
     }
-    let (end, mut report) = talk.run(&mut leg.events).await;
+    let (end, mut report) = Box::pin(talk.run(&mut leg.events)).await;
     if end != LineEnd::ByPeer {
         leg.control.hang_up().await;
     }

@@ -221,7 +221,7 @@ pub async fn call(endpoint: &SipEndpoint, plan: SoftphonePlan) -> Result<Softpho
         ));
     };
     let talk = line.talk(negotiated, plan.script(), plan.impairment, plan.max_duration);
-    let (end, mut report) = talk.run(&mut leg.events).await;
+    let (end, mut report) = Box::pin(talk.run(&mut leg.events)).await;
     if end != LineEnd::ByPeer {
         leg.control.hang_up().await;
     }

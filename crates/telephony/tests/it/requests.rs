@@ -275,15 +275,15 @@ async fn serve_register(registrar: &UdpSocket, status: &str, extra: &str) -> Str
     let mut answer = format!("SIP/2.0 {status}\r\n");
     for line in request.lines() {
         if line.starts_with("To:") {
-            answer.push_str(&format!("{line};tag=r\r\n"));
+            answer = answer + line + ";tag=r\r\n";
         } else if ["Via:", "From:", "Call-ID:", "CSeq:", "Contact:"]
             .iter()
             .any(|name| line.starts_with(name))
         {
-            answer.push_str(&format!("{line}\r\n"));
+            answer = answer + line + "\r\n";
         }
     }
-    answer.push_str(&format!("{extra}Content-Length: 0\r\n\r\n"));
+    answer = answer + extra + "Content-Length: 0\r\n\r\n";
     registrar.send_to(answer.as_bytes(), peer).await.unwrap();
     request
 }
