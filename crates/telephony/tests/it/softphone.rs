@@ -131,7 +131,7 @@ async fn a_call_never_outlasts_its_limit() {
         plan.hang_up = HangUp::Never;
         plan.max_duration = Duration::from_secs(1);
     };
-    let (caller, _) = soon(meet(stay, Answerer::saying(vec![]))).await;
+    let (caller, _) = soon(Box::pin(meet(stay, Answerer::saying(vec![])))).await;
     let caller = caller.unwrap();
     assert!(matches!(caller.events.last(), Some((_, SoftphoneEvent::TimeIsUp))));
     assert_eq!(caller.caller_audio.len(), 8000);
