@@ -61,7 +61,7 @@ pub(crate) async fn envelope(State(app): State<App>, mut request: Request, next:
         response = options(&response);
     }
     let problem = problem_of(&app, &mut response);
-    line.log(&context, response.status(), problem.as_ref());
+    line.log(&context, &response, problem.as_ref());
     if let Some(problem) = &problem {
         response = render(problem, &context, response.headers());
     }
@@ -71,6 +71,16 @@ pub(crate) async fn envelope(State(app): State<App>, mut request: Request, next:
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     stamp(response, &context)
+}
+
+/// Tells the envelope which route answered, for the log: the path itself may hold ids that are nobody's business.
+pub(crate) async fn note_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 /// Refuses what can't be routed, and turns a panic into an answer.
@@ -159,8 +169,6 @@ struct Line {
     method: Method,
     client_request_id: Option<String>,
     began: tokio::time::Instant,
-    /// The route's template: the path itself may hold ids that are nobody's business.
-    route: Option<MatchedPath>,
 }
 
 impl Line {
@@ -176,17 +184,16 @@ impl Line {
             method: request.method().clone(),
             client_request_id: client.map(ToOwned::to_owned),
             began: tokio::time::Instant::now(),
-            route: request.extensions().get().cloned(),
         }
     }
 
-    fn log(self, context: &RequestContext, status: StatusCode, problem: Option<&Problem>) {
+    fn log(self, context: &RequestContext, response: &Response, problem: Option<&Problem>) {
         let (method, id) = (self.method.as_str(), context.id);
         let client_request_id = self.client_request_id.as_deref();
-        let route = self.route.as_ref().map(MatchedPath::as_str);
+        let route = response.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
         let milliseconds = self.began.elapsed().as_millis() as u64;
         let Some(problem) = problem else {
-            let status = status.as_u16();
+            let status = response.status().as_u16();
             tracing::info!(request_id = %id, client_request_id, method, route, status, milliseconds, "request");
             return;
         };

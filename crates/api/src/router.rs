@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+};
 use contract::KeyScope;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -31,7 +35,7 @@ pub fn router_with(app: App, own: Router) -> Router {
     let public = gated(&app, PUBLIC, KeyScope::Read, routes::public());
     let all = routes::public().into_iter().chain(routes::administration()).collect();
     let administration = gated(&app, ADMINISTRATION, KeyScope::Admin, all);
-    Router::new()
+    let inner = Router::new()
         .nest(PUBLIC, public)
         .nest(ADMINISTRATION, administration)
         .merge(document::routes())
@@ -40,6 +44,11 @@ pub fn router_with(app: App, own: Router) -> Router {
         .with_state(app.clone())
         .merge(own)
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(envelope::note_route));
+    // A service inside of another router: axum adds `Allow` outside of a router's own layers, and the envelope has
+    // to see it.
+    Router::new()
+        .fallback_service(inner)
         .layer(from_fn_with_state(app, envelope::envelope))
 }
 
