@@ -77,7 +77,7 @@ pub(crate) fn answer(problem: &Problem, clock: &dyn Clock) -> Vec<u8> {
         .map(|(name, value)| (name.as_str(), value))
         .chain([("link", &link)])
     {
-        head.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
+        head.extend([name, ": ", value.to_str().unwrap_or_default(), "\r\n"]);
     }
     [head.as_bytes(), b"\r\n", &body].concat()
 }

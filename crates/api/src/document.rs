@@ -1,4 +1,4 @@
-//! The API's description, OpenAPI 3.1, made from the handlers.
+//! The API's description, `OpenAPI` 3.1, made from the handlers.
 
 use std::sync::OnceLock;
 

@@ -26,7 +26,7 @@ pub struct Problem {
     reason: Reason,
     message: String,
     details: Map<String, Value>,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
     source: Option<Cause>,
 }
 
@@ -42,7 +42,7 @@ impl Problem {
             reason,
             message: message.into(),
             details: Map::new(),
-            headers: HeaderMap::new(),
+            headers: Box::default(),
             source: None,
         }
     }

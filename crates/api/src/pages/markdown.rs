@@ -110,7 +110,7 @@ fn links(text: &str) -> String {
             continue;
         };
         out.push_str(before);
-        out.push_str(&format!("<a href=\"{target}\">{label}</a>"));
+        out.extend(["<a href=\"", target, "\">", label, "</a>"]);
         rest = tail;
     }
     out + rest
