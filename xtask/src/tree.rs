@@ -98,10 +98,7 @@ fn unwanted(texts: &[Text], list: &str) -> Faults {
         .filter(|(word, _)| !word.is_empty())
         .collect();
     let mut faults = Faults::new();
-    for text in texts
-        .iter()
-        .filter(|text| text.path != WORDS_FILE && text.path != "Cargo.lock")
-    {
+    for text in texts.iter().filter(|text| is_searched(&text.path)) {
         for (number, line) in text.content.lines().enumerate() {
             for (word, reason) in rules.iter().filter(|(word, _)| line.contains(word)) {
                 faults.push(format!("{}:{}: {word:?}: {reason}", text.path, number + 1));

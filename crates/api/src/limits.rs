@@ -157,12 +157,14 @@ impl RateLimiter {
         }
         if full.is_none() {
             for (subject, mut row) in subjects.into_iter().zip(rows) {
-                row.iter_mut().for_each(|counter| counter.used += 1);
+                for counter in &mut row {
+                    counter.used += 1;
+                }
                 counters.insert(subject, row);
             }
-            standings
-                .iter_mut()
-                .for_each(|standing| standing.remaining = standing.remaining.saturating_sub(1));
+            for standing in &mut standings {
+                standing.remaining = standing.remaining.saturating_sub(1);
+            }
         }
         (standings, full)
     }

@@ -70,7 +70,7 @@ impl PageQuery {
 impl Caller {
     /// 200.
     pub(crate) fn data(&self, data: impl Serialize) -> Response {
-        self.json(
+        Self::json(
             StatusCode::OK,
             &Envelope {
                 data,
@@ -81,7 +81,7 @@ impl Caller {
 
     /// 201, and where the new thing is.
     pub(crate) fn created(&self, path: &str, data: impl Serialize) -> Response {
-        let mut response = self.json(
+        let mut response = Self::json(
             StatusCode::CREATED,
             &Envelope {
                 data,
@@ -95,6 +95,7 @@ impl Caller {
     }
 
     /// 204.
+    #[expect(clippy::unused_self, reason = "every answer comes from the caller that it goes to")]
     pub(crate) fn deleted(&self) -> Response {
         StatusCode::NO_CONTENT.into_response()
     }
@@ -117,7 +118,7 @@ impl Caller {
             has_more,
             next_cursor,
         };
-        self.json(
+        Self::json(
             StatusCode::OK,
             &ListEnvelope {
                 data,
@@ -127,7 +128,7 @@ impl Caller {
         )
     }
 
-    fn json(&self, status: StatusCode, body: &impl Serialize) -> Response {
+    fn json(status: StatusCode, body: &impl Serialize) -> Response {
         match serde_json::to_vec(body) {
             Ok(bytes) => {
                 let mut response = (status, Body::from(bytes)).into_response();

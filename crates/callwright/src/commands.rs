@@ -15,6 +15,10 @@ use std::{io::Write, process::ExitCode};
 
 use anyhow::Result;
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the last words of commands, which may fail before"
+)]
 /// A command's result on standard output. A reader that went away is no failure.
 pub(crate) fn show(text: &str) -> Result<ExitCode> {
     line(text);

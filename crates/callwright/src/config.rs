@@ -102,7 +102,12 @@ pub(crate) struct RtpSection {
 
 impl Default for RtpSection {
     fn default() -> Self {
-        Self { ip: None, external_ip: None, port_first: 20_000, port_last: 29_999 }
+        Self {
+            ip: None,
+            external_ip: None,
+            port_first: 20_000,
+            port_last: 29_999,
+        }
     }
 }
 
@@ -166,7 +171,13 @@ pub(crate) struct ModelsSection {
 impl Default for ModelsSection {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { local: true, dir: models_dir(), stt_threads: cores.min(2), stt_parallel: cores.max(2), speech_to_text: None }
+        Self {
+            local: true,
+            dir: models_dir(),
+            stt_threads: cores.min(2),
+            stt_parallel: cores.max(2),
+            speech_to_text: None,
+        }
     }
 }
 
@@ -180,7 +191,7 @@ fn models_dir() -> PathBuf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ProviderSort {
-    /// Speaks the API of OpenAI, whoever runs it.
+    /// Speaks the API of `OpenAI`, whoever runs it.
     Openai,
 }
 
@@ -232,7 +243,10 @@ pub(crate) struct LogSection {
 
 impl Default for LogSection {
     fn default() -> Self {
-        Self { filter: "info,rsipstack=warn".to_owned(), format: LogFormat::Text }
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
     }
 }
 
@@ -252,11 +266,7 @@ impl Config {
         Self::from_layers(file, environment::variables(), flags)
     }
 
-    fn from_layers(
-        file: Option<&Path>,
-        variables: Vec<(String, String)>,
-        flags: Vec<(&str, Value)>,
-    ) -> Result<Self> {
+    fn from_layers(file: Option<&Path>, variables: Vec<(String, String)>, flags: Vec<(&str, Value)>) -> Result<Self> {
         let mut settings = match file {
             Some(path) => read(path)?,
             None => Table::new(),
@@ -301,23 +311,31 @@ impl Config {
 
     /// What the API is built with.
     pub(crate) fn api(&self) -> ApiConfig {
-        ApiConfig { rate_limit: self.rate_limit.clone(), ..self.api.clone() }
+        ApiConfig {
+            rate_limit: self.rate_limit.clone(),
+            ..self.api.clone()
+        }
     }
 }
 
 fn read(path: &Path) -> Result<Table> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration file {} can't be read", path.display()))?;
-    text.parse::<Table>().with_context(|| format!("the configuration file {} is not TOML", path.display()))
+    text.parse::<Table>()
+        .with_context(|| format!("the configuration file {} is not TOML", path.display()))
 }
 
 /// Sets `a.b.c` in nested tables.
 fn set(settings: &mut Table, path: &str, value: Value) -> Result<()> {
-    let (parents, last) = path.rsplit_once('.').map_or((None, path), |(parents, last)| (Some(parents), last));
+    let (parents, last) = path
+        .rsplit_once('.')
+        .map_or((None, path), |(parents, last)| (Some(parents), last));
     let mut table = settings;
     for name in parents.into_iter().flat_map(|parents| parents.split('.')) {
         let entry = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
-        table = entry.as_table_mut().with_context(|| format!("{name} is a section, not a value"))?;
+        table = entry
+            .as_table_mut()
+            .with_context(|| format!("{name} is a section, not a value"))?;
     }
     table.insert(last.to_owned(), value);
     Ok(())
@@ -333,7 +351,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("callwright.toml");
         std::fs::write(&path, file).unwrap();
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         Config::from_layers(Some(&path), variables, flags)
     }
 
@@ -369,9 +390,14 @@ mod tests {
     fn unknown_keys_and_variables_are_refused_by_name() {
         let file = load("[calls]\nmaxx = 3\n", &[], Vec::new()).unwrap_err().to_string();
         assert!(file.contains("maxx"), "{file}");
-        let variable = load("", &[("CALLWRIGHT_RATE_LIMT_ENABLED", "false")], Vec::new()).unwrap_err().to_string();
+        let variable = load("", &[("CALLWRIGHT_RATE_LIMT_ENABLED", "false")], Vec::new())
+            .unwrap_err()
+            .to_string();
         assert!(variable.contains("CALLWRIGHT_RATE_LIMT_ENABLED"), "{variable}");
-        assert!(variable.contains("CALLWRIGHT_RATE_LIMIT_ENABLED"), "suggests the near one: {variable}");
+        assert!(
+            variable.contains("CALLWRIGHT_RATE_LIMIT_ENABLED"),
+            "suggests the near one: {variable}"
+        );
     }
 
     #[test]

@@ -40,7 +40,7 @@ enum Command {
     Migrate(Settings),
     /// Print the effective configuration.
     Config(Settings),
-    /// Print the OpenAPI document.
+    /// Print the `OpenAPI` document.
     Openapi,
 }
 
@@ -57,7 +57,10 @@ struct Settings {
 
 impl Settings {
     fn load(&self, more: Vec<(&str, Value)>) -> Result<Config> {
-        let data = self.data.iter().map(|data| ("data", Value::String(data.display().to_string())));
+        let data = self
+            .data
+            .iter()
+            .map(|data| ("data", Value::String(data.display().to_string())));
         Config::load(self.config.as_deref(), data.chain(more).collect())
     }
 }

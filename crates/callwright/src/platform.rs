@@ -34,7 +34,9 @@ pub(crate) async fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
         .with_context(|| format!("the data folder {} can't be made", config.data.display()))?;
     let path = config.data.join("callwright.db");
     let store = SqliteStore::open(&path).await;
-    Ok(Arc::new(store.with_context(|| format!("the database {} can't be opened", path.display()))?))
+    Ok(Arc::new(store.with_context(|| {
+        format!("the database {} can't be opened", path.display())
+    })?))
 }
 
 /// Organisations and keys on that store.
@@ -59,11 +61,17 @@ impl Platform {
     /// Binds the ports, loads the models, mends what a crash left, and takes calls and requests from then on.
     pub(crate) async fn start(config: &Config, metrics: PrometheusHandle) -> Result<Self> {
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
-            format!("the API can't listen on {}; choose another with --listen", config.listen)
+            format!(
+                "the API can't listen on {}; choose another with --listen",
+                config.listen
+            )
         })?;
         let api_addr = listener.local_addr()?;
         let store = open_store(config).await?;
-        let services::Configured { services, voices: system_voices } = services::open(config).await?;
+        let services::Configured {
+            services,
+            voices: system_voices,
+        } = services::open(config).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let voices = Voices::new(store.clone(), clock.clone());
         voices.register_system(system_voices).await?;
@@ -76,9 +84,15 @@ impl Platform {
             concurrent_calls: config.calls.max_per_organization,
             deadlines: config.calls.deadlines(),
         });
-        let lost = calls.recover().await.context("calls that were cut off could not be closed")?;
+        let lost = calls
+            .recover()
+            .await
+            .context("calls that were cut off could not be closed")?;
         if lost > 0 {
-            tracing::warn!(calls = lost, "calls that were going on when the program stopped are now failed");
+            tracing::warn!(
+                calls = lost,
+                "calls that were going on when the program stopped are now failed"
+            );
         }
         let switchboard = Switchboard::start(switchboard_config(config), calls.clone()).await?;
         calls.carrier_set(Arc::new(switchboard.clone()));
@@ -97,7 +111,16 @@ impl Platform {
         let server = tokio::spawn(api::serve(listener, app.clone(), stop.clone()));
         let sip_addr = switchboard.local_addr();
         tracing::info!(api = %api_addr, sip = %sip_addr, "callwright is up");
-        Ok(Self { api_addr, sip_addr, services, switchboard, store, app, stop, server })
+        Ok(Self {
+            api_addr,
+            sip_addr,
+            services,
+            switchboard,
+            store,
+            app,
+            stop,
+            server,
+        })
     }
 
     /// Ends in order: no new requests, live calls ended, ports closed, database written.
@@ -123,8 +146,14 @@ fn switchboard_config(config: &Config) -> SwitchboardConfig {
             realm: config.sip.realm.clone(),
         },
         rtp_ip: config.rtp.ip.unwrap_or(config.sip.listen.ip()),
-        rtp_external: config.rtp.external_ip.or(config.sip.external.map(|address| address.ip())),
-        rtp_ports: PortRange { first: config.rtp.port_first, last: config.rtp.port_last },
+        rtp_external: config
+            .rtp
+            .external_ip
+            .or(config.sip.external.map(|address| address.ip())),
+        rtp_ports: PortRange {
+            first: config.rtp.port_first,
+            last: config.rtp.port_last,
+        },
         calls_max: config.calls.max,
     }
 }
@@ -132,6 +161,11 @@ fn switchboard_config(config: &Config) -> SwitchboardConfig {
 fn ready_probe(store: Arc<SqliteStore>) -> api::ReadyProbe {
     Arc::new(move || {
         let store = store.clone();
-        Box::pin(async move { store.ping().await.map_err(|_| "the database does not answer".to_owned()) })
+        Box::pin(async move {
+            store
+                .ping()
+                .await
+                .map_err(|_| "the database does not answer".to_owned())
+        })
     })
 }

@@ -19,9 +19,10 @@ pub(crate) struct Configured {
 
 /// Loads models and opens providers.
 pub(crate) async fn open(config: &Config) -> Result<Configured> {
-    let mut configured = match config.models.local {
-        true => local_services(config).await?,
-        false => bare(),
+    let mut configured = if config.models.local {
+        local_services(config).await?
+    } else {
+        bare()
     };
     for (name, section) in &config.providers {
         add_provider(&mut configured, name, section)?;
@@ -58,7 +59,10 @@ fn bare() -> Configured {
         understudy: None,
         language_models: HashMap::new(),
     };
-    Configured { services, voices: Vec::new() }
+    Configured {
+        services,
+        voices: Vec::new(),
+    }
 }
 
 struct ByLoudness(media::energy::EnergyDetector);
@@ -82,12 +86,12 @@ async fn local_services(config: &Config) -> Result<Configured> {
         stt_parallel: config.models.stt_parallel,
         ..local::LoadOptions::default()
     };
-    let loaded = tokio::task::spawn_blocking(move || {
-        let speech = local::LocalSpeech::load(&store, options)?;
-        speech.warm_up();
-        Ok::<_, local::LoadError>(speech)
-    });
+    let loaded = tokio::task::spawn_blocking(move || local::LocalSpeech::load(&store, options));
     let speech = loaded.await.context("loading the local models was cut off")??;
+    speech
+        .warm_up()
+        .await
+        .context("the local models are loaded but do not work; run `callwright models verify`")?;
     let text_to_speech = speech.text_to_speech();
     let first_voice = local::VOICES.first().context("the local synthesizer has no voice")?;
     let mut configured = bare();
@@ -95,9 +99,13 @@ async fn local_services(config: &Config) -> Result<Configured> {
     services.voice_activity = local::voice_activity_factory();
     services.end_of_turn = Some(speech.end_of_turn());
     services.embedder = Some(speech.embedder());
-    services.speech_to_text.insert(local::STT_MODEL.to_owned(), speech.speech_to_text());
+    services
+        .speech_to_text
+        .insert(local::STT_MODEL.to_owned(), speech.speech_to_text());
     local::STT_MODEL.clone_into(&mut services.default_speech_to_text);
-    services.text_to_speech.insert(local::PROVIDER.to_owned(), text_to_speech.clone());
+    services
+        .text_to_speech
+        .insert(local::PROVIDER.to_owned(), text_to_speech.clone());
     services.understudy = Some(domain::calls::SpokenVoice {
         provider: local::PROVIDER.to_owned(),
         text_to_speech,
@@ -117,27 +125,27 @@ async fn local_services(config: &Config) -> Result<Configured> {
 
 fn add_provider(configured: &mut Configured, name: &str, section: &ProviderSection) -> Result<()> {
     let ProviderSort::Openai = section.kind;
-    let open = |stt_model: Option<&String>| {
-        let mut config = OpenAiConfig::new(name, &section.base_url);
-        config.api_key = section.api_key.as_ref().map(Secret::new);
-        if let Some(model) = stt_model {
-            config.transcription_model.clone_from(model);
-        }
-        if let Some(model) = &section.tts_model {
-            config.speech_model.clone_from(model);
-        }
-        OpenAiProvider::new(config).with_context(|| format!("the provider {name} can't be opened")).map(Arc::new)
-    };
-    let services = &mut configured.services;
-    let provider = open(None)?;
-    if section.llm {
-        services.language_models.insert(name.to_owned(), provider.clone() as Arc<dyn LanguageModel>);
+    let mut config = OpenAiConfig::new(name, &section.base_url);
+    config.api_key = section.api_key.as_ref().map(Secret::new);
+    if let Some(model) = &section.tts_model {
+        config.speech_model.clone_from(model);
     }
+    let provider = OpenAiProvider::new(config).with_context(|| format!("the provider {name} can't be opened"))?;
+    let services = &mut configured.services;
     for model in &section.stt_models {
-        services.speech_to_text.insert(format!("{name}/{model}"), open(Some(model))? as Arc<dyn SpeechToText>);
+        let recogniser: Arc<dyn SpeechToText> = Arc::new(provider.with_transcription_model(model.clone()));
+        services.speech_to_text.insert(format!("{name}/{model}"), recogniser);
+    }
+    let provider = Arc::new(provider);
+    if section.llm {
+        services
+            .language_models
+            .insert(name.to_owned(), provider.clone() as Arc<dyn LanguageModel>);
     }
     if section.tts_model.is_some() {
-        services.text_to_speech.insert(name.to_owned(), provider as Arc<dyn TextToSpeech>);
+        services
+            .text_to_speech
+            .insert(name.to_owned(), provider as Arc<dyn TextToSpeech>);
         configured.voices.extend(section.voices.iter().map(|voice| SystemVoice {
             name: format!("{voice} ({name})"),
             provider: name.to_owned(),

@@ -1,4 +1,4 @@
-//! Typed ids: UUIDv7, a type per kind, so that no id can stand where another belongs.
+//! Typed ids: UUID version 7, a type per kind, so that no id can stand where another belongs.
 
 use std::{fmt, str::FromStr};
 

@@ -41,6 +41,10 @@ pub struct Pagination {
 }
 
 /// Tells a field that is absent from one that is `null`: absent stays `None` by `default`, `null` is `Some(None)`.
+#[expect(
+    clippy::option_option,
+    reason = "a field of a change can be absent, null, or have a value"
+)]
 pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: serde::Deserializer<'de>,

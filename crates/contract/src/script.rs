@@ -60,7 +60,7 @@ pub struct ScriptSlot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 1000)]
     pub reprompt: Option<String>,
-    /// Asked to be sure, e.g. "Your number is {{order_number}}, right?". Not asked when left out.
+    /// Asked to be sure, e.g. `Your number is {{order_number}}, right?`. Not asked when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 1000)]
     pub confirmation: Option<String>,

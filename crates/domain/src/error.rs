@@ -54,23 +54,41 @@ pub enum Error {
 impl Error {
     /// Nothing of that id in the path.
     pub fn not_found(resource: &'static str, id: impl ToString) -> Self {
-        Self::NotFound { resource, id: id.to_string(), field: None }
+        Self::NotFound {
+            resource,
+            id: id.to_string(),
+            field: None,
+        }
     }
 
     /// Nothing of that id, given in the body at `field`.
     pub fn not_found_in(resource: &'static str, id: impl ToString, field: &'static str) -> Self {
-        Self::NotFound { resource, id: id.to_string(), field: Some(field) }
+        Self::NotFound {
+            resource,
+            id: id.to_string(),
+            field: Some(field),
+        }
     }
 
     /// A broken business rule.
     pub fn rule<const N: usize>(reason: Reason, message: impl Into<String>, details: [(&str, Value); N]) -> Self {
-        let details = details.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self::Rule { reason, message: message.into(), details }
+        let details = details
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Self::Rule {
+            reason,
+            message: message.into(),
+            details,
+        }
     }
 
     /// Something of ours broke while `doing`.
     pub fn internal(doing: &'static str, source: impl Into<BoxError>) -> Self {
-        Self::Internal { doing, source: source.into() }
+        Self::Internal {
+            doing,
+            source: source.into(),
+        }
     }
 }
 
@@ -131,6 +149,8 @@ pub struct ProviderFailure {
     pub code: Option<String>,
     /// The provider's own id of the request, for its support.
     pub request_id: Option<String>,
+    /// What it was about, such as `call_id`: where the record of the failure lies.
+    pub about: Option<(&'static str, String)>,
     /// Seconds to wait, where the provider said.
     pub retry_after_seconds: Option<u64>,
     /// The whole cause.
@@ -153,6 +173,7 @@ impl ProviderFailure {
             status: None,
             code: None,
             request_id: None,
+            about: None,
             retry_after_seconds: None,
             source: None,
         }
@@ -162,6 +183,13 @@ impl ProviderFailure {
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    /// Names the record that tells of the failure.
+    #[must_use]
+    pub fn about(mut self, name: &'static str, id: impl ToString) -> Self {
+        self.about = Some((name, id.to_string()));
         self
     }
 
@@ -192,6 +220,9 @@ impl ProviderFailure {
         details.insert("kind".to_owned(), serde_json::to_value(self.kind).unwrap_or_default());
         details.insert("operation".to_owned(), self.operation.into());
         details.insert("retryable".to_owned(), self.retryable.into());
+        if let Some((name, id)) = &self.about {
+            details.insert((*name).to_owned(), id.clone().into());
+        }
         if let Some(status) = self.status {
             details.insert("provider_status".to_owned(), status.into());
         }

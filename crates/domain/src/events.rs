@@ -11,10 +11,13 @@ use tokio::sync::broadcast;
 /// Events kept for a slow watcher before it loses the oldest.
 const BACKLOG: usize = 256;
 
+/// Live calls with their tenants.
+type Channels = HashMap<CallId, (OrganizationId, broadcast::Sender<CallEvent>)>;
+
 /// Where sessions publish and watchers listen.
 #[derive(Clone, Default)]
 pub struct EventBus {
-    calls: Arc<Mutex<HashMap<CallId, (OrganizationId, broadcast::Sender<CallEvent>)>>>,
+    calls: Arc<Mutex<Channels>>,
 }
 
 impl EventBus {
@@ -22,7 +25,11 @@ impl EventBus {
     pub fn open(&self, organization: OrganizationId, call: CallId) -> EventPublisher {
         let (sender, _) = broadcast::channel(BACKLOG);
         self.lock().insert(call, (organization, sender.clone()));
-        EventPublisher { bus: self.clone(), call, sender }
+        EventPublisher {
+            bus: self.clone(),
+            call,
+            sender,
+        }
     }
 
     /// Watches a live call; `None` when it is not live here, or not that tenant's.
@@ -32,9 +39,7 @@ impl EventBus {
         (*owner == organization).then(|| sender.subscribe())
     }
 
-    fn lock(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<CallId, (OrganizationId, broadcast::Sender<CallEvent>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Channels> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

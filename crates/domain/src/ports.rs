@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use contract::{
-    AgentCreate, AgentId, ApiKeyId, CallId, LaterFailure, Number, NumberDirection, NumberId, Timestamp,
-    TranscriptTurn, TrunkId, Variables, VoiceId,
+    AgentCreate, AgentId, ApiKeyId, CallId, LaterFailure, Number, NumberDirection, NumberId, Timestamp, TranscriptTurn,
+    TrunkId, Variables, VoiceId,
 };
 use futures_util::stream::BoxStream;
 
@@ -40,7 +40,10 @@ pub struct StoreError {
 
 impl From<StoreError> for crate::Error {
     fn from(error: StoreError) -> Self {
-        Self::Internal { doing: error.doing, source: error.source }
+        Self::Internal {
+            doing: error.doing,
+            source: error.source,
+        }
     }
 }
 

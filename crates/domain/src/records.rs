@@ -1,8 +1,8 @@
 //! Entities as the store keeps them, and the scope that guards them.
 
 use contract::{
-    Agent, AgentId, ApiKey, Call, CallMetrics, CallStatus, EndReason, LaterFailure,
-    OrganizationId, Timestamp, TranscriptTurn, Trunk, Voice,
+    Agent, AgentId, ApiKey, Call, CallMetrics, CallStatus, EndReason, LaterFailure, OrganizationId, Timestamp,
+    TranscriptTurn, Trunk, Voice,
 };
 
 /// Whose data. Every store method takes one, so no query can forget the tenant.
@@ -87,7 +87,7 @@ pub struct Page {
     pub limit: u32,
     /// Skipped before the page.
     pub offset: u64,
-    /// Only what is older than this id (UUIDv7, so ids order by time).
+    /// Only what is older than this id (ids order by time).
     pub before: Option<uuid::Uuid>,
 }
 
@@ -110,7 +110,6 @@ pub struct CallFilter {
     /// Of this direction.
     pub direction: Option<contract::CallDirection>,
 }
-
 
 /// A call with its tenant, for work that spans tenants (recovery, telephony).
 #[derive(Clone, Debug, PartialEq)]

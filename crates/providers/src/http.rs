@@ -154,7 +154,7 @@ struct ErrorBody {
     error: ErrorObject,
 }
 
-/// The error object of OpenAI's API; its message may quote keys or words and is never read.
+/// The error object of `OpenAI`'s API; its message may quote keys or words and is never read.
 #[derive(Deserialize)]
 pub(crate) struct ErrorObject {
     #[serde(default)]

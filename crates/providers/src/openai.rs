@@ -1,4 +1,4 @@
-//! Any server that speaks OpenAI's API: hosted ones, and vLLM, llama.cpp, Ollama or speech servers of one's own.
+//! Any server that speaks `OpenAI`'s API: hosted ones, and vLLM, llama.cpp, Ollama or speech servers of one's own.
 
 mod chat;
 mod speech;
@@ -17,7 +17,7 @@ const POOL_IDLE: Duration = Duration::from_secs(90);
 /// How speech is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpeechFormat {
-    /// Bare 16-bit mono samples at this rate; OpenAI's is 24 kHz.
+    /// Bare 16-bit mono samples at this rate; `OpenAI`'s is 24 kHz.
     Pcm {
         /// The rate that the server sends.
         sample_rate: u32,

@@ -110,7 +110,7 @@ impl Client {
         let request = self
             .http
             .request(method, format!("http://{}{base}{path}", self.address));
-        self.key.iter().fold(request, |request, key| request.bearer_auth(key))
+        self.key.iter().fold(request, reqwest::RequestBuilder::bearer_auth)
     }
 
     /// Sends, checks the answer against the contract, and gives it.

@@ -12,3 +12,5 @@ pub use app::{TestApp, TestAppBuilder};
 pub use client::{Answer, Client};
 pub use fakes::{BrokenRecordings, FakeCarrier, FakeServices, Outcome};
 pub use logs::Logs;
+/// The real store and recordings, for crates whose tests may not name `store` themselves.
+pub use store::{FileRecordings, SqliteStore};

@@ -12,9 +12,7 @@ pub(super) fn to_html(text: &str) -> String {
             out.push_str(&format_args!("<pre><code>{}</code></pre>", escape(&code.join("\n"))).to_string());
         } else if let Some((level, title)) = heading(line) {
             out.push_str(&format_args!("<h{level}>{}</h{level}>", inline(title)).to_string());
-        } else if line.trim().is_empty() {
-            continue;
-        } else {
+        } else if !line.trim().is_empty() {
             let mut block = vec![line];
             while let Some(next) = lines.next_if(|next| continues(next)) {
                 block.push(next);

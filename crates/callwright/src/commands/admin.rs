@@ -36,21 +36,30 @@ enum AdminCommand {
 
 pub(crate) async fn run(args: AdminArgs) -> Result<ExitCode> {
     match args.command {
-        AdminCommand::CreateOrg { settings, name, json: as_json } => {
+        AdminCommand::CreateOrg {
+            settings,
+            name,
+            json: as_json,
+        } => {
             let store = platform::open_store(&settings.load(Vec::new())?).await?;
             let (organization, key) = platform::keys(&store).organization_create(&name).await?;
             store.close().await;
             if as_json {
                 return show(&json!({ "organization_id": organization.id, "api_key": key }).to_string());
             }
-            show(&format!("organisation {} ({})\nAPI key      {key}\nThe key can't be shown again.", organization.id, name))
+            show(&format!(
+                "organisation {} ({})\nAPI key      {key}\nThe key can't be shown again.",
+                organization.id, name
+            ))
         }
         AdminCommand::ListOrgs { settings } => {
             let store = platform::open_store(&settings.load(Vec::new())?).await?;
             let organizations = platform::keys(&store).organization_list().await?;
             store.close().await;
-            let lines: Vec<_> =
-                organizations.iter().map(|one| format!("{}  {}  {}", one.id, one.created_at, one.name)).collect();
+            let lines: Vec<_> = organizations
+                .iter()
+                .map(|one| format!("{}  {}  {}", one.id, one.created_at, one.name))
+                .collect();
             show(&lines.join("\n"))
         }
     }

@@ -23,6 +23,7 @@ const LINE_HZ: u32 = 8000;
 const CALLS_MAX: u16 = 500;
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct CallArgs {
     #[command(flatten)]
     settings: Settings,
@@ -107,14 +108,24 @@ pub(crate) async fn run(args: CallArgs) -> Result<ExitCode> {
     }
     let mut reports = Vec::new();
     while let Some(report) = calls.join_next().await {
-        reports.push(report.context("a call died")?.with_context(|| format!("the call to {} failed", args.to))?);
+        reports.push(
+            report
+                .context("a call died")?
+                .with_context(|| format!("the call to {} failed", args.to))?,
+        );
     }
     endpoint.shutdown().await;
-    let Some(first) = reports.first() else { bail!("no call was made") };
+    let Some(first) = reports.first() else {
+        bail!("no call was made")
+    };
     if let Some(path) = &args.record {
         record(path, first)?;
     }
-    let ear = if args.no_words { None } else { ear(&args.settings).await? };
+    let ear = if args.no_words {
+        None
+    } else {
+        ear(&args.settings).await?
+    };
     if args.json {
         let mut shown = Vec::new();
         for report in &reports {
@@ -127,7 +138,11 @@ pub(crate) async fn run(args: CallArgs) -> Result<ExitCode> {
         }
     }
     let all_answered = reports.iter().all(|report| report.answered_after.is_some());
-    Ok(if all_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_answered {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn plan(args: &CallArgs, clips: Vec<Vec<i16>>) -> SoftphonePlan {
@@ -156,14 +171,22 @@ fn plan(args: &CallArgs, clips: Vec<Vec<i16>>) -> SoftphonePlan {
     }
     if args.loss > 0.0 || args.jitter > 0 {
         let jitter = Duration::from_millis(args.jitter);
-        plan.impairment = Some(Impairment { loss_percent: args.loss, jitter, seed: 1 });
+        plan.impairment = Some(Impairment {
+            loss_percent: args.loss,
+            jitter,
+            seed: 1,
+        });
     }
     plan
 }
 
 /// An endpoint of our own on a free port, near the one it calls.
 pub(crate) async fn endpoint(target: &str) -> Result<SipEndpoint> {
-    let local = if target.contains("127.0.0.1") || target.contains("localhost") { "127.0.0.1:0" } else { "0.0.0.0:0" };
+    let local = if target.contains("127.0.0.1") || target.contains("localhost") {
+        "127.0.0.1:0"
+    } else {
+        "0.0.0.0:0"
+    };
     // Nobody calls the softphone; what comes is refused by dropping it.
     let (incoming, _) = mpsc::channel(1);
     let config = SipConfig {
@@ -172,7 +195,9 @@ pub(crate) async fn endpoint(target: &str) -> Result<SipEndpoint> {
         user_agent: format!("Callwright-softphone/{}", env!("CARGO_PKG_VERSION")),
         realm: "callwright".to_owned(),
     };
-    SipEndpoint::bind(config, incoming).await.context("the softphone has no port for SIP")
+    SipEndpoint::bind(config, incoming)
+        .await
+        .context("the softphone has no port for SIP")
 }
 
 /// A WAV file at the rate of the line.
@@ -205,9 +230,10 @@ pub(crate) struct Heard {
 pub(crate) fn heard(report: &SoftphoneReport) -> Vec<Heard> {
     let at = |sample: usize| Duration::from_millis(sample as u64 * 1000 / u64::from(LINE_HZ));
     let pieces = report.events.iter().filter_map(|(_, event)| match event {
-        SoftphoneEvent::AgentSpeechEnded { from_sample, to_sample } => {
-            Some(Heard { started: at(*from_sample), ended: at(*to_sample) })
-        }
+        SoftphoneEvent::AgentSpeechEnded { from_sample, to_sample } => Some(Heard {
+            started: at(*from_sample),
+            ended: at(*to_sample),
+        }),
         _ => None,
     });
     pieces.collect()
@@ -217,7 +243,9 @@ pub(crate) fn heard(report: &SoftphoneReport) -> Vec<Heard> {
 pub(crate) fn samples_of(report: &SoftphoneReport, piece: Heard) -> &[i16] {
     const ROUND: usize = LINE_HZ as usize / 5;
     let sample = |at: Duration| at.as_millis() as usize * LINE_HZ as usize / 1000;
-    let from = sample(piece.started).saturating_sub(ROUND).min(report.agent_audio.len());
+    let from = sample(piece.started)
+        .saturating_sub(ROUND)
+        .min(report.agent_audio.len());
     let to = (sample(piece.ended) + ROUND).min(report.agent_audio.len());
     &report.agent_audio[from..to.max(from)]
 }
@@ -272,7 +300,10 @@ async fn as_json(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<Value> {
             })
         })
         .collect();
-    let hung_up_by_agent = report.events.iter().any(|(_, event)| *event == SoftphoneEvent::HungUpByPeer);
+    let hung_up_by_agent = report
+        .events
+        .iter()
+        .any(|(_, event)| *event == SoftphoneEvent::HungUpByPeer);
     Ok(json!({
         "answered_after_ms": report.answered_after.map(millis),
         "refused": report.refused,
@@ -302,8 +333,14 @@ async fn tell(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<()> {
     let mut lines: Vec<(Duration, String)> = Vec::new();
     for piece in heard(report) {
         let words = words(ear, samples_of(report, piece)).await?;
-        let length = (piece.ended - piece.started).as_secs_f64();
-        lines.push((piece.started, format!("agent   {}", words.unwrap_or_else(|| format!("({length:.1} s of speech)")))));
+        let length = piece.ended.checked_sub(piece.started).unwrap().as_secs_f64();
+        lines.push((
+            piece.started,
+            format!(
+                "agent   {}",
+                words.unwrap_or_else(|| format!("({length:.1} s of speech)"))
+            ),
+        ));
     }
     for (at, event) in &report.events {
         match event {
@@ -311,7 +348,9 @@ async fn tell(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<()> {
             SoftphoneEvent::KeysPressed => lines.push((*at, "caller  pressed keys".to_owned())),
             SoftphoneEvent::HungUpByPeer => lines.push((*at, "agent   hung up".to_owned())),
             SoftphoneEvent::HungUp => lines.push((*at, "caller  hung up".to_owned())),
-            SoftphoneEvent::TimeIsUp => lines.push((*at, "caller  hung up: the call lasted as long as it may".to_owned())),
+            SoftphoneEvent::TimeIsUp => {
+                lines.push((*at, "caller  hung up: the call lasted as long as it may".to_owned()));
+            }
             SoftphoneEvent::AgentSpeechStarted { .. }
             | SoftphoneEvent::AgentSpeechEnded { .. }
             | SoftphoneEvent::ClipEnded(_) => {}
@@ -323,7 +362,11 @@ async fn tell(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<()> {
     }
     for turn in &report.turns {
         match turn.latency() {
-            Some(latency) => line(&format!("file {}: answered after {:.0} ms", turn.clip + 1, latency.as_secs_f64() * 1000.0)),
+            Some(latency) => line(&format!(
+                "file {}: answered after {:.0} ms",
+                turn.clip + 1,
+                latency.as_secs_f64() * 1000.0
+            )),
             None => line(&format!("file {}: no answer", turn.clip + 1)),
         }
     }

@@ -56,11 +56,17 @@ pub(crate) struct DemoArgs {
 
 impl DemoArgs {
     fn load(&self) -> Result<Config> {
-        let listen = if TcpListener::bind(self.listen).is_ok() { self.listen } else { with_port(self.listen, 0) };
+        let listen = if TcpListener::bind(self.listen).is_ok() {
+            self.listen
+        } else {
+            with_port(self.listen, 0)
+        };
         let sip_is_free = TcpListener::bind(self.sip).is_ok() && UdpSocket::bind(self.sip).is_ok();
         let sip = if sip_is_free { self.sip } else { with_port(self.sip, 0) };
-        let mut settings: Vec<(&str, Value)> =
-            vec![("listen", listen.to_string().into()), ("sip.listen", sip.to_string().into())];
+        let mut settings: Vec<(&str, Value)> = vec![
+            ("listen", listen.to_string().into()),
+            ("sip.listen", sip.to_string().into()),
+        ];
         if self.settings.config.is_none() {
             // People watch a demo; what goes well is not its subject.
             settings.push(("log.filter", "warn".into()));
@@ -112,7 +118,9 @@ async fn converse(platform: &Platform, office: &Office) -> Result<bool> {
     let mut plan = SoftphonePlan::new(target);
     plan.clips = clips;
     "+14155550199".clone_into(&mut plan.from_user);
-    let report = softphone::call(&endpoint, plan).await.context("the simulated call failed")?;
+    let report = softphone::call(&endpoint, plan)
+        .await
+        .context("the simulated call failed")?;
     endpoint.shutdown().await;
     if let Some(status) = report.refused {
         bail!("the platform refused the simulated call with {status}");
@@ -140,7 +148,11 @@ fn show(call: &Call, turns: &[TranscriptTurn], report: &SoftphoneReport) {
                 asked = true;
             }
             Speaker::Agent => {
-                let latency = if asked { latency(&call.metrics, answered) } else { String::new() };
+                let latency = if asked {
+                    latency(&call.metrics, answered)
+                } else {
+                    String::new()
+                };
                 answered += usize::from(asked);
                 asked = false;
                 let cut = if turn.interrupted { " [interrupted]" } else { "" };
@@ -149,11 +161,23 @@ fn show(call: &Call, turns: &[TranscriptTurn], report: &SoftphoneReport) {
         }
     }
     let reason = serde_json::to_value(call.end_reason).ok();
-    let reason = reason.as_ref().and_then(serde_json::Value::as_str).unwrap_or("?").replace('_', " ");
-    line(&format!("           call {}, {reason}, {:.1} s\n", call.status.name(), call.duration_seconds.unwrap_or(0.0)));
+    let reason = reason
+        .as_ref()
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or("?")
+        .replace('_', " ");
+    line(&format!(
+        "           call {}, {reason}, {:.1} s\n",
+        call.status.name(),
+        call.duration_seconds.unwrap_or(0.0)
+    ));
     stages(&call.metrics);
-    let mut waits: Vec<_> =
-        report.turns.iter().filter_map(|turn| turn.latency()).map(|latency| latency.as_secs_f64() * 1000.0).collect();
+    let mut waits: Vec<_> = report
+        .turns
+        .iter()
+        .filter_map(telephony::softphone::SoftphoneTurn::latency)
+        .map(|latency| latency.as_secs_f64() * 1000.0)
+        .collect();
     waits.sort_by(f64::total_cmp);
     if let (Some(best), Some(worst)) = (waits.first(), waits.last()) {
         let median = waits[waits.len() / 2];

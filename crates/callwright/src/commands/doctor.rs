@@ -20,11 +20,17 @@ struct Finding {
 
 impl Finding {
     fn good(what: impl Into<String>) -> Self {
-        Self { what: what.into(), wrong: None }
+        Self {
+            what: what.into(),
+            wrong: None,
+        }
     }
 
     fn bad(what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { what: what.into(), wrong: Some(mend.into()) }
+        Self {
+            what: what.into(),
+            wrong: Some(mend.into()),
+        }
     }
 }
 
@@ -46,7 +52,11 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode> {
             }
         }
     }
-    if wrong == 0 { Ok(ExitCode::SUCCESS) } else { Ok(ExitCode::FAILURE) }
+    if wrong == 0 {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Ok(ExitCode::FAILURE)
+    }
 }
 
 fn tcp_port(name: &str, address: SocketAddr) -> Finding {
@@ -86,15 +96,23 @@ fn rtp_ports(config: &Config) -> Finding {
         return Finding::bad(what, "Choose another range with rtp.port_first and rtp.port_last.");
     }
     if calls < config.calls.max {
-        let what = format!("media ports {first} to {last} are enough for {calls} calls, calls.max is {}", config.calls.max);
+        let what = format!(
+            "media ports {first} to {last} are enough for {calls} calls, calls.max is {}",
+            config.calls.max
+        );
         return Finding::bad(what, "Widen the range, or lower calls.max.");
     }
-    Finding::good(format!("media ports {first} to {last} on {ip} are free, enough for {calls} calls"))
+    Finding::good(format!(
+        "media ports {first} to {last} on {ip} are free, enough for {calls} calls"
+    ))
 }
 
 /// Behind NAT a private address in SDP gives one-way audio: the commonest fault of new installations.
 fn public_address(config: &Config) -> Finding {
-    let told = config.rtp.external_ip.or(config.sip.external.map(|address| address.ip()));
+    let told = config
+        .rtp
+        .external_ip
+        .or(config.sip.external.map(|address| address.ip()));
     match told {
         Some(ip) => Finding::good(format!("peers are told to send media to {ip}")),
         None if config.sip.listen.ip().is_loopback() => {
@@ -106,7 +124,10 @@ fn public_address(config: &Config) -> Finding {
                 "Fine inside your network. For carriers on the internet set sip.external to your public address and forward the ports.",
             ),
             Some(ip) => Finding::good(format!("peers are told to send media to {ip}")),
-            None => Finding::bad("this machine has no route to anywhere", "Set sip.external to the address peers reach."),
+            None => Finding::bad(
+                "this machine has no route to anywhere",
+                "Set sip.external to the address peers reach.",
+            ),
         },
     }
 }
@@ -132,7 +153,10 @@ async fn data_folder(config: &Config) -> Finding {
             store.close().await;
             Finding::good(format!("the database in {} is in order", config.data.display()))
         }
-        Err(error) => Finding::bad(format!("{error:#}"), "Check the path and its permissions, or choose another with --data."),
+        Err(error) => Finding::bad(
+            format!("{error:#}"),
+            "Check the path and its permissions, or choose another with --data.",
+        ),
     }
 }
 
@@ -144,7 +168,10 @@ fn disk(config: &Config) -> Finding {
         text.lines().nth(1)?.split_whitespace().nth(3)?.parse::<u64>().ok()
     });
     match free {
-        None => Finding::bad("free disk space can't be told", "Check that the data folder exists and `df` works."),
+        None => Finding::bad(
+            "free disk space can't be told",
+            "Check that the data folder exists and `df` works.",
+        ),
         Some(free) if free < DISK_MIN_MB => Finding::bad(
             format!("{free} MB are free in {}", config.data.display()),
             format!("Make room: a minute of recording takes 2 MB. At least {DISK_MIN_MB} MB are wanted."),
@@ -164,9 +191,18 @@ async fn local_models(config: &Config) -> Vec<Finding> {
         return vec![Finding::good("local models are switched off")];
     }
     let store = local::models::ModelStore::new(config.models.dir.clone());
-    let missing: Vec<_> = store.list().into_iter().filter(|model| !model.installed).map(|model| model.id).collect();
+    let missing: Vec<_> = store
+        .list()
+        .into_iter()
+        .filter(|model| !model.installed)
+        .map(|model| model.id)
+        .collect();
     if !missing.is_empty() {
-        let what = format!("models are missing in {}: {}", store.dir().display(), missing.join(", "));
+        let what = format!(
+            "models are missing in {}: {}",
+            store.dir().display(),
+            missing.join(", ")
+        );
         return vec![Finding::bad(what, "Run `callwright models pull`.")];
     }
     let here = Finding::good(format!("the local models are in {}", store.dir().display()));
@@ -177,9 +213,17 @@ async fn local_models(config: &Config) -> Vec<Finding> {
 #[cfg(feature = "local")]
 async fn audio(config: &Config) -> Finding {
     match heard_again(config).await {
-        Ok(words) if words.to_lowercase().contains("quick brown fox") => Finding::good("speech works: a sentence was spoken and heard again"),
-        Ok(words) => Finding::bad(format!("a spoken sentence was heard as {words:?}"), "Run `callwright models verify`."),
-        Err(error) => Finding::bad(format!("speech does not work: {error:#}"), "Run `callwright models verify`."),
+        Ok(words) if words.to_lowercase().contains("quick brown fox") => {
+            Finding::good("speech works: a sentence was spoken and heard again")
+        }
+        Ok(words) => Finding::bad(
+            format!("a spoken sentence was heard as {words:?}"),
+            "Run `callwright models verify`.",
+        ),
+        Err(error) => Finding::bad(
+            format!("speech does not work: {error:#}"),
+            "Run `callwright models verify`.",
+        ),
     }
 }
 

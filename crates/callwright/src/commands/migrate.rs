@@ -15,7 +15,10 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode> {
     for name in &pending {
         line(&format!("to apply: {name}"));
     }
-    store.migrate().await.context("the migrations did not all apply; nothing of the failed one remains")?;
+    store
+        .migrate()
+        .await
+        .context("the migrations did not all apply; nothing of the failed one remains")?;
     line(&format!("{} applied, the database is up to date", pending.len()));
     store.close().await;
     Ok(ExitCode::SUCCESS)

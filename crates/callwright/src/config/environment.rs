@@ -58,7 +58,11 @@ fn provider_path(name: &str) -> Option<String> {
 fn known_paths() -> Result<Vec<(String, Value)>> {
     let mut paths = Vec::new();
     collect("", &Value::try_from(Config::default())?, &mut paths);
-    paths.extend(WITHOUT_DEFAULT.iter().map(|path| ((*path).to_owned(), Value::String(String::new()))));
+    paths.extend(
+        WITHOUT_DEFAULT
+            .iter()
+            .map(|path| ((*path).to_owned(), Value::String(String::new()))),
+    );
     Ok(paths)
 }
 
@@ -66,7 +70,11 @@ fn collect(prefix: &str, value: &Value, paths: &mut Vec<(String, Value)>) {
     match value {
         Value::Table(table) => {
             for (name, value) in table {
-                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                let path = if prefix.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{prefix}.{name}")
+                };
                 collect(&path, value, paths);
             }
         }
@@ -83,7 +91,10 @@ fn value(name: &str, text: &str, like: &Value) -> Result<Value> {
     };
     match parsed {
         Some(value) => Ok(value),
-        None => bail!("{name} must be {}, not {text:?}", if like.is_bool() { "true or false" } else { "a number" }),
+        None => bail!(
+            "{name} must be {}, not {text:?}",
+            if like.is_bool() { "true or false" } else { "a number" }
+        ),
     }
 }
 

@@ -131,9 +131,9 @@ fn services(model: Option<Arc<dyn LanguageModel>>) -> Services {
         voice_activity: Arc::new(|| unreachable!("no call is held")),
         end_of_turn: None,
         embedder: None,
-        speech_to_text: Default::default(),
+        speech_to_text: std::collections::HashMap::default(),
         default_speech_to_text: String::new(),
-        text_to_speech: Default::default(),
+        text_to_speech: std::collections::HashMap::default(),
         understudy: None,
         language_models: model.map(|model| ("vllm".to_owned(), model)).into_iter().collect(),
     }

@@ -138,7 +138,7 @@ impl Dialogue {
     /// What was cut off was still said: a caller who asks for it again wants all of it.
     pub(super) fn heard(&mut self, text: &str, interrupted: bool) {
         let ours = mem::take(&mut self.unheard);
-        if !text.trim().is_empty() && !(ours && interrupted) {
+        if !(text.trim().is_empty() || ours && interrupted) {
             text.trim().clone_into(&mut self.last_said);
         }
     }

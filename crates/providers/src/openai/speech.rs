@@ -89,12 +89,11 @@ struct Speech {
 impl Speech {
     async fn next(&mut self) -> Result<Option<SpeechChunk>, ProviderFailure> {
         while !self.over {
-            let samples = match self.body.next().await? {
-                Some(piece) => self.take(&piece)?,
-                None => {
-                    self.over = true;
-                    self.samples.finish()
-                }
+            let samples = if let Some(piece) = self.body.next().await? {
+                self.take(&piece)?
+            } else {
+                self.over = true;
+                self.samples.finish()
             };
             if !samples.is_empty() {
                 self.any = true;

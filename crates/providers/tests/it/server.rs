@@ -101,7 +101,7 @@ impl Server {
 pub(crate) fn config(base_url: &str) -> OpenAiConfig {
     let timeouts = Timeouts {
         connect: Duration::from_millis(500),
-        first_byte: Duration::from_millis(1000),
+        first_byte: Duration::from_secs(1),
         idle: Duration::from_millis(150),
     };
     OpenAiConfig {

@@ -45,9 +45,17 @@ impl Office {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
         let file = config.data.join("demo.json");
         let key = key(&http, &base, &file, config).await?;
-        let api = Api { http: &http, base: &base, key: &key };
+        let api = Api {
+            http: &http,
+            base: &base,
+            key: &key,
+        };
         let voices: ListEnvelope<Voice> = api.get("/voices?limit=100").await?;
-        let voice = voices.data.iter().find(|voice| voice.provider == "local").context("there is no local voice")?;
+        let voice = voices
+            .data
+            .iter()
+            .find(|voice| voice.provider == "local")
+            .context("there is no local voice")?;
         let agent = agent(&api, voice).await?;
         let trunk = trunk(&api).await?;
         number(&api, &trunk, &agent).await?;
@@ -55,7 +63,11 @@ impl Office {
     }
 
     fn api(&self) -> Api<'_> {
-        Api { http: &self.http, base: &self.base, key: &self.key }
+        Api {
+            http: &self.http,
+            base: &self.base,
+            key: &self.key,
+        }
     }
 
     /// The newest call of the agent, once it is over.
@@ -84,18 +96,31 @@ impl Office {
     /// What to try next.
     pub(super) fn invite(&self, sip: SocketAddr) {
         let Self { base, key, .. } = self;
-        line(&format!("The platform stays up; Ctrl-C ends it. Ring sip:{NUMBER}@{sip} with any SIP phone on this machine, or try:"));
+        line(&format!(
+            "The platform stays up; Ctrl-C ends it. Ring sip:{NUMBER}@{sip} with any SIP phone on this machine, or try:"
+        ));
         line(&format!("\n  export KEY={key}"));
         line(&format!("  curl -H \"Authorization: Bearer $KEY\" {base}/agents"));
-        line(&format!("  curl -H \"Authorization: Bearer $KEY\" \"{base}/calls?limit=1\""));
-        line(&format!("  curl -H \"Authorization: Bearer $KEY\" -d '{{\"name\": 7}}' -H 'Content-Type: application/json' {base}/agents\n"));
+        line(&format!(
+            "  curl -H \"Authorization: Bearer $KEY\" \"{base}/calls?limit=1\""
+        ));
+        line(&format!(
+            "  curl -H \"Authorization: Bearer $KEY\" -d '{{\"name\": 7}}' -H 'Content-Type: application/json' {base}/agents\n"
+        ));
     }
 }
 
 /// The key of the last start if it still works, else one of a new organisation.
 async fn key(http: &reqwest::Client, base: &str, file: &Path, config: &Config) -> Result<String> {
-    if let Some(kept) = std::fs::read(file).ok().and_then(|text| serde_json::from_slice::<Kept>(&text).ok()) {
-        let api = Api { http, base, key: &kept.api_key };
+    if let Some(kept) = std::fs::read(file)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<Kept>(&text).ok())
+    {
+        let api = Api {
+            http,
+            base,
+            key: &kept.api_key,
+        };
         if api.send(Method::GET, "/agents?limit=1", None).await?.0 == StatusCode::OK {
             return Ok(kept.api_key);
         }
@@ -103,14 +128,24 @@ async fn key(http: &reqwest::Client, base: &str, file: &Path, config: &Config) -
     let store = platform::open_store(config).await?;
     let (_, api_key) = platform::keys(&store).organization_create("Demo").await?;
     store.close().await;
-    keep(file, &Kept { api_key: api_key.clone() })?;
+    keep(
+        file,
+        &Kept {
+            api_key: api_key.clone(),
+        },
+    )?;
     Ok(api_key)
 }
 
 /// Readable by the owner alone.
 fn keep(file: &Path, kept: &Kept) -> Result<()> {
     let path: PathBuf = file.to_owned();
-    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file);
+    let open = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file);
     let mut file = open.with_context(|| format!("{} can't be written", path.display()))?;
     Ok(file.write_all(&serde_json::to_vec_pretty(kept)?)?)
 }
@@ -119,10 +154,16 @@ async fn agent(api: &Api<'_>, voice: &Voice) -> Result<Agent> {
     let mut wanted: Value = serde_json::from_str(AGENT)?;
     wanted["voice_id"] = json!(voice.id);
     let agents: ListEnvelope<Agent> = api.get("/agents?limit=100").await?;
-    let known = agents.data.into_iter().find(|agent| wanted["name"] == agent.settings.name);
+    let known = agents
+        .data
+        .into_iter()
+        .find(|agent| wanted["name"] == agent.settings.name);
     let made: Envelope<Agent> = match known {
         // As shipped, whatever was tried with it since.
-        Some(agent) => api.call(Method::PATCH, &format!("/agents/{}", agent.id), &wanted).await?,
+        Some(agent) => {
+            api.call(Method::PATCH, &format!("/agents/{}", agent.id), &wanted)
+                .await?
+        }
         None => api.call(Method::POST, "/agents", &wanted).await?,
     };
     Ok(made.data)
@@ -145,19 +186,19 @@ async fn trunk(api: &Api<'_>) -> Result<Trunk> {
 
 async fn number(api: &Api<'_>, trunk: &Trunk, agent: &Agent) -> Result<()> {
     let numbers: ListEnvelope<Number> = api.get("/telephony/numbers?limit=100").await?;
-    let number = match numbers.data.into_iter().find(|number| number.phone_number == NUMBER) {
-        Some(known) => known,
-        None => {
-            let wanted = json!({ "phone_number": NUMBER, "trunk_id": trunk.id, "label": "Demo" });
-            let made: Envelope<Number> = api.call(Method::POST, "/telephony/numbers/import", &wanted).await?;
-            made.data
-        }
+    let number = if let Some(known) = numbers.data.into_iter().find(|number| number.phone_number == NUMBER) {
+        known
+    } else {
+        let wanted = json!({ "phone_number": NUMBER, "trunk_id": trunk.id, "label": "Demo" });
+        let made: Envelope<Number> = api.call(Method::POST, "/telephony/numbers/import", &wanted).await?;
+        made.data
     };
     if number.inbound_agent_id == Some(agent.id) {
         return Ok(());
     }
     let wanted = json!({ "number_id": number.id, "agent_id": agent.id });
-    api.call::<Value>(Method::POST, "/telephony/numbers/assign", &wanted).await?;
+    api.call::<Value>(Method::POST, "/telephony/numbers/assign", &wanted)
+        .await?;
     Ok(())
 }
 
@@ -180,11 +221,17 @@ impl Api<'_> {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, Vec<u8>)> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key);
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(self.key);
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.with_context(|| format!("{path} could not be asked for"))?;
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("{path} could not be asked for"))?;
         Ok((response.status(), response.bytes().await?.to_vec()))
     }
 }

@@ -36,7 +36,10 @@ pub(super) fn judge(
         }
     }
     let passed = good == lines.len() && good >= ANSWERED_MIN;
-    line(&format!("{good} of {} lines were understood, answered, and the answer heard.", lines.len()));
+    line(&format!(
+        "{good} of {} lines were understood, answered, and the answer heard.",
+        lines.len()
+    ));
     passed
 }
 
@@ -56,7 +59,9 @@ fn exchanges(turns: &[TranscriptTurn]) -> Vec<(String, String)> {
 
 /// What the caller heard between the end of a clip and the end of the next.
 fn heard_after(index: usize, report: &SoftphoneReport, heard: &[(Heard, String)]) -> String {
-    let Some(turn) = report.turns.get(index) else { return String::new() };
+    let Some(turn) = report.turns.get(index) else {
+        return String::new();
+    };
     let until = report.turns.get(index + 1).map(|next| next.clip_ended);
     let pieces = heard
         .iter()
@@ -77,6 +82,9 @@ fn share_of_words(said: &str, recognised: &str) -> f64 {
 }
 
 fn words(text: &str) -> Vec<String> {
-    let clean: String = text.chars().map(|c| if c.is_alphanumeric() || c == '\'' { c } else { ' ' }).collect();
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_alphanumeric() || c == '\'' { c } else { ' ' })
+        .collect();
     clean.split_whitespace().map(str::to_lowercase).collect()
 }

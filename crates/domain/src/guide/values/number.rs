@@ -59,7 +59,7 @@ pub(super) fn in_words(number: u32) -> String {
                 .get((number / 10).saturating_sub(2) as usize)
                 .copied()
                 .unwrap_or_default();
-            if number % 10 == 0 {
+            if number.is_multiple_of(10) {
                 tens.to_owned()
             } else {
                 format!("{tens}-{}", UNITS[(number % 10) as usize])

@@ -126,7 +126,7 @@ fn clock(words: &[Word]) -> Option<(u32, u32)> {
 }
 
 fn spoken(hour: u32, minute: u32, half_known: bool) -> String {
-    let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
+    let twelve = if hour.is_multiple_of(12) { 12 } else { hour % 12 };
     let hour_words = number::in_words(twelve);
     let clock = match minute {
         0 => format!("{hour_words} o'clock"),

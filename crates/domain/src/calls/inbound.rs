@@ -1,0 +1,77 @@
+//! Taking a call: whose number it is, and whether its agent may.
+
+use contract::{AgentStatus, Call, CallDirection, CallStatus, EndReason, Variables};
+
+use super::{Calls, Refusal, SessionPlan, later, sessions::new_call};
+use crate::{
+    Error,
+    ports::StoreError,
+    records::{CallEnding, InboundNumber, Scope},
+    rules,
+};
+
+impl Calls {
+    /// Whose number was dialled; digits without `+` are taken as international.
+    pub async fn inbound_lookup(&self, dialled: &str) -> Result<Option<InboundNumber>, Error> {
+        let phone = rules::e164(dialled).or_else(|| rules::e164(&format!("+{dialled}")));
+        match phone {
+            Some(phone) => Ok(self.setup.store.number_by_phone(&phone).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes an inbound call, limits first, and says what its session needs.
+    pub async fn inbound_admit(&self, number: &InboundNumber, from: String) -> Result<SessionPlan, Refusal> {
+        let scope = Scope {
+            organization: number.organization,
+        };
+        let agent_id = number.number.inbound_agent_id.ok_or(Refusal::NobodyHome)?;
+        let agent = self
+            .setup
+            .store
+            .agent_fetch(scope, agent_id)
+            .await
+            .map_err(broken)?
+            .ok_or(Refusal::NobodyHome)?;
+        if agent.settings.status != AgentStatus::Active {
+            return Err(Refusal::NobodyHome);
+        }
+        let variables = Variables::from([
+            ("caller_number".to_owned(), from.clone()),
+            ("called_number".to_owned(), number.number.phone_number.clone()),
+        ]);
+        let call = Call {
+            direction: CallDirection::Inbound,
+            status: CallStatus::Ringing,
+            from_number: Some(from),
+            to_number: Some(number.number.phone_number.clone()),
+            variables,
+            ..new_call(agent_id, self.now())
+        };
+        // The row first: at the cap a caller is turned away before any model does work for it.
+        let limit = self.setup.concurrent_calls;
+        if !self
+            .setup
+            .store
+            .call_create(scope, &call, limit)
+            .await
+            .map_err(broken)?
+        {
+            return Err(Refusal::Full);
+        }
+        let id = call.id;
+        match self.plan(scope, call, agent.settings).await {
+            Ok(plan) => Ok(plan),
+            Err(error) => {
+                let failure = later(&error, self.now());
+                let ending = CallEnding::before_answer(CallStatus::Failed, EndReason::Error, self.now(), Some(failure));
+                self.call_finish(scope, id, &ending).await;
+                Err(Refusal::Broken(error))
+            }
+        }
+    }
+}
+
+fn broken(error: StoreError) -> Refusal {
+    Refusal::Broken(error.into())
+}

@@ -1,0 +1,216 @@
+//! Placing a call: what must hold before the carrier is asked.
+
+use contract::{
+    AgentCreate, AgentId, AgentStatus, Call, CallCreate, CallDirection, CallSettings, CallStatus, FieldFault,
+    FieldReason, Reason, Variables,
+};
+use serde_json::{Map, json};
+
+use super::{Calls, Destination, OutboundCall, sessions::new_call};
+use crate::{
+    Error, agents,
+    records::{Page, Scope, TrunkRecord},
+    rules,
+};
+
+/// Most numbers looked at when an outbound call names none.
+const NUMBERS_LOOKED_AT: u32 = 100;
+
+impl Calls {
+    /// Places a call. Comes back once the peer rings, answers or is on its way; a peer that refuses at once
+    /// is a provider failure, and the record says why.
+    pub async fn call_create(&self, scope: Scope, create: CallCreate) -> Result<Call, Error> {
+        form_check(&create)?;
+        let agent_id: AgentId = rules::id_in_body("agent", &create.agent_id, "/agent_id")?;
+        let agent = (self.setup.store.agent_fetch(scope, agent_id).await?)
+            .ok_or_else(|| Error::not_found_in("agent", &create.agent_id, "/agent_id"))?;
+        let settings = overridden(agent.settings, create.call_settings.as_ref());
+        variables_check(&settings, &create.variables)?;
+        if settings.status != AgentStatus::Active {
+            return Err(Error::rule(
+                Reason::AgentNotActive,
+                "The agent is not active, so it places no calls.",
+                [("agent_id", json!(agent_id)), ("status", json!(settings.status))],
+            ));
+        }
+        let (from, trunk) = self
+            .outbound_number(scope, agent_id, create.from_number.as_deref())
+            .await?;
+        let to = destination(&create, &trunk)?;
+        let call = Call {
+            direction: CallDirection::Outbound,
+            status: CallStatus::Queued,
+            from_number: Some(from.clone()),
+            to_number: Some(match &to {
+                Destination::Phone(number) => number.clone(),
+                Destination::SipUri(uri) => uri.clone(),
+            }),
+            variables: create.variables,
+            metadata: create.metadata,
+            ..new_call(agent_id, self.now())
+        };
+        let join_timeout = settings.join_timeout.duration();
+        let plan = self.plan(scope, call, settings).await?;
+        let id = plan.call.id;
+        let outbound = OutboundCall {
+            plan,
+            trunk,
+            from,
+            to,
+            join_timeout,
+        };
+        // A task of its own: a client that goes away must not leave a row whose call was never placed.
+        let calls = self.clone();
+        let placing = tokio::spawn(async move { calls.place(scope, outbound).await });
+        placing
+            .await
+            .map_err(|error| Error::internal("place a call", error))??;
+        self.fetch(scope, id, &id.to_string()).await
+    }
+
+    /// Writes the row, limits first, and hands the call to the carrier.
+    async fn place(&self, scope: Scope, outbound: OutboundCall) -> Result<(), Error> {
+        let carrier = self.carrier()?;
+        let limit = self.setup.concurrent_calls;
+        if !self.setup.store.call_create(scope, &outbound.plan.call, limit).await? {
+            return Err(Error::ConcurrentCalls { limit });
+        }
+        let id = outbound.plan.call.id;
+        let placed = carrier.place(outbound).await;
+        placed.map_err(|failure| failure.about("call_id", id))?;
+        Ok(())
+    }
+
+    async fn outbound_number(
+        &self,
+        scope: Scope,
+        agent: AgentId,
+        wanted: Option<&str>,
+    ) -> Result<(String, TrunkRecord), Error> {
+        let page = Page {
+            limit: NUMBERS_LOOKED_AT,
+            offset: 0,
+            before: None,
+        };
+        let numbers = self.setup.store.number_list(scope, Some(agent), page).await?;
+        let wanted = wanted.and_then(rules::e164);
+        let number = numbers
+            .items
+            .into_iter()
+            .filter(|number| number.outbound_agent_id == Some(agent))
+            .find(|number| wanted.as_ref().is_none_or(|wanted| *wanted == number.phone_number))
+            .ok_or_else(|| {
+                let mut details = Map::from_iter([("agent_id".to_owned(), json!(agent))]);
+                if let Some(wanted) = wanted {
+                    details.insert("from_number".to_owned(), json!(wanted));
+                }
+                Error::Rule {
+                    reason: Reason::NoOutboundNumber,
+                    message: "The agent has no number to call from. Assign it one for outbound calls.".to_owned(),
+                    details,
+                }
+            })?;
+        let trunk = self
+            .setup
+            .store
+            .trunk_fetch(scope, number.trunk_id)
+            .await?
+            .ok_or_else(|| {
+                Error::internal(
+                    "find the trunk of a number",
+                    format!("number {} has no trunk", number.id),
+                )
+            })?;
+        Ok((number.phone_number, trunk))
+    }
+}
+
+/// Rules of form that need nothing but the request.
+fn form_check(create: &CallCreate) -> Result<(), Error> {
+    let mut faults = Vec::new();
+    match (&create.phone_number, &create.sip_uri) {
+        (None, None) => {
+            let message = "Say whom to call: a phone number, or a SIP URI where the trunk allows it.";
+            faults.push(FieldFault::in_body("/phone_number", FieldReason::Required, message));
+        }
+        (Some(_), Some(_)) => faults.push(
+            FieldFault::in_body(
+                "/sip_uri",
+                FieldReason::ConflictsWith,
+                "Give a phone number or a SIP URI, not both.",
+            )
+            .with("field", "phone_number"),
+        ),
+        (Some(_), None) | (None, Some(_)) => {}
+    }
+    for (pointer, number) in [
+        ("/phone_number", &create.phone_number),
+        ("/from_number", &create.from_number),
+    ] {
+        if number.as_ref().is_some_and(|number| rules::e164(number).is_none()) {
+            let message = "Not a phone number in E.164 form, such as +14155550100.";
+            faults.push(FieldFault::in_body(pointer, FieldReason::InvalidFormat, message));
+        }
+    }
+    if create.sip_uri.as_ref().is_some_and(|uri| !rules::sip_uri(uri)) {
+        let message = "Not a SIP URI, such as sip:alice@192.0.2.4.";
+        faults.push(FieldFault::in_body("/sip_uri", FieldReason::InvalidFormat, message));
+    }
+    if create.metadata.len() > 50 {
+        let message = "At most 50 keys.";
+        faults.push(FieldFault::in_body("/metadata", FieldReason::TooLong, message).with("max", 50));
+    }
+    faults.extend(create.call_settings.iter().flat_map(settings_faults));
+    rules::checked(faults)
+}
+
+fn settings_faults(settings: &CallSettings) -> Vec<FieldFault> {
+    let spans = [
+        ("/call_settings/max_duration", settings.max_duration),
+        ("/call_settings/join_timeout", settings.join_timeout),
+    ];
+    let mut faults: Vec<_> = spans
+        .into_iter()
+        .filter_map(|(pointer, span)| rules::duration_in(pointer, span?))
+        .collect();
+    if let Some(greeting) = &settings.greeting {
+        faults.extend(rules::greeting("/call_settings/greeting", greeting));
+    }
+    faults
+}
+
+fn overridden(mut agent: AgentCreate, settings: Option<&CallSettings>) -> AgentCreate {
+    let Some(settings) = settings else { return agent };
+    agent.recording_enabled = settings.recording_enabled.unwrap_or(agent.recording_enabled);
+    agent.transcription_enabled = settings.transcription_enabled.unwrap_or(agent.transcription_enabled);
+    agent.max_duration = settings.max_duration.unwrap_or(agent.max_duration);
+    agent.join_timeout = settings.join_timeout.unwrap_or(agent.join_timeout);
+    agent.greeting = settings.greeting.clone().or(agent.greeting);
+    agent
+}
+
+/// Every `{{variable}}` of the agent needs a value before its call is placed.
+fn variables_check(agent: &AgentCreate, given: &Variables) -> Result<(), Error> {
+    let missing = agents::variables_needed(agent)
+        .into_iter()
+        .filter(|name| !given.contains_key(name));
+    let fault = |name: String| {
+        let message = format!("The agent's texts use {{{{{name}}}}}, so it needs a value.");
+        FieldFault::in_body(&format!("/variables/{name}"), FieldReason::Required, message)
+    };
+    rules::checked(missing.map(fault).collect())
+}
+
+fn destination(create: &CallCreate, trunk: &TrunkRecord) -> Result<Destination, Error> {
+    if let Some(number) = create.phone_number.as_deref().and_then(rules::e164) {
+        return Ok(Destination::Phone(number));
+    }
+    if !trunk.trunk.allow_sip_uri {
+        return Err(Error::rule(
+            Reason::SipUriNotAllowed,
+            "The trunk of the agent's number does not allow calls to SIP URIs.",
+            [("trunk_id", json!(trunk.trunk.id))],
+        ));
+    }
+    Ok(Destination::SipUri(create.sip_uri.clone().unwrap_or_default()))
+}
