@@ -25,20 +25,25 @@ called() {
         '{agent_id: $agent, from_number: $from, phone_number: "+14155550123"}')"
 }
 
-all_over() {
-    api_ok 200 GET "$V1/calls?limit=1&status=in_progress"
-    jq -e '.pagination.total == 0' "$WORK/body"
+total() {
+    api_ok 200 GET "$V1/calls?limit=1${1:-}"
+    body .pagination.total
 }
 
+all_over() { [ "$(total "&status=in_progress")" = 0 ] && [ "$(total "&status=ringing")" = 0 ]; }
+
 ready_agent '{"first_speaker": "user", "recording_enabled": false}'
-dial uac "$NUMBER" 200 -r 10
+dial uac "$NUMBER" 200 -r 20
 pass "200 calls over UDP, none failed; a trunk's address is enough"
 until_ok 20 all_over || fail "calls are left: $(cat "$WORK/body")"
 pass "no call is left behind"
 dial uac "$NUMBER" 20 -r 10 -t t1
 pass "20 calls over TCP, none failed"
-dial uac_cancel "$NUMBER" 5 -r 2
-pass "calls are cancelled while they ring"
+before="$(total)"
+dial uac_cancel "$NUMBER" 20 -r 10
+until_ok 20 all_over || fail "cancelled calls are left: $(cat "$WORK/body")"
+[ "$(total)" = $((before + 20)) ] || fail "a cancelled call has no record"
+pass "20 calls are cancelled right after 100 Trying, $(total "&status=cancelled") of them before they were answered"
 dial uac_g729 "$NUMBER" 5 -r 5
 pass "an offer without a codec of ours is refused"
 
@@ -46,11 +51,15 @@ create_trunk '{"source_addresses": [], "username": "trunk", "password": "right-a
 create_number "$GUARDED"
 dial uac_wrong_credentials "$GUARDED" 5 -r 5 -au trunk -ap wrong
 pass "wrong credentials are refused"
+NUMBER="$GUARDED" ring --username trunk --password wrong >"$WORK/wrong.log" && fail "a wrong password was welcome"
+NUMBER="$GUARDED" ring --username trunk --password right-and-long --max-seconds 4 >"$WORK/right.log" ||
+    fail "right credentials: $(cat "$WORK/right.log")"
+pass "right credentials are welcome"
 
 called uas_busy +14155550102
 [ "$STATUS" = 201 ] || fail "a call to a busy line: $STATUS $(cat "$WORK/body")"
 call="$(body .data.id)"
-until_ok 15 call_over "$call" || fail "the call to a busy line did not end"
+end_of_call "$call"
 call_is "$call" '.data.end_reason == "busy"' || fail "a busy line: $(cat "$WORK/body")"
 pass "a busy line is told as busy"
 

@@ -34,7 +34,7 @@ timeout 60 baresip -f "$PHONE" -e "/dial sip:$NUMBER@$SIP" -t 16 </dev/null >"$W
     fail "baresip: $(tail -n 5 "$WORK/phone.log")"
 
 call="$(newest_call)"
-until_ok 15 call_over "$call" || fail "the call did not end: $(cat "$WORK/body")"
+end_of_call "$call"
 call_is "$call" '.data.status == "completed" and .data.end_reason == "caller_hangup"' ||
     fail "the call ended otherwise: $(cat "$WORK/body")"
 pass "baresip was answered and hung up"
@@ -45,16 +45,15 @@ printf 'you are currently the only person in this conference\t%s\n' "$(cat "$WOR
     python3 "$E2E/wer.py" --max 25 || fail "the agent did not understand the caller"
 pass "the agent understood the caller"
 
-# Amplitudes are of full scale; silence in G.711 stays under 0.001.
-loud="$(sox "$(find "$PHONE/heard" -name '*-dec.wav')" -n stat 2>&1 | awk '/RMS.*amplitude/ {print $3}')"
-awk -v loud="$loud" 'BEGIN {exit !(loud > 0.005)}' || fail "the caller heard nothing (RMS $loud)"
+loud="$(loudness "$(find "$PHONE/heard" -name '*-dec.wav')")"
+is_loud "$loud" || fail "the caller heard nothing (RMS $loud)"
 pass "the caller heard the agent (RMS $loud)"
 
 curl -fsS -H "Authorization: Bearer $KEY" -o "$WORK/recording.wav" "http://$HTTP$V1/calls/$call/recording"
 [ "$(soxi -c "$WORK/recording.wav")" = 2 ] || fail "the recording is not stereo"
 for side in 1 2; do
-    loud="$(sox "$WORK/recording.wav" -n remix "$side" stat 2>&1 | awk '/RMS.*amplitude/ {print $3}')"
-    awk -v loud="$loud" 'BEGIN {exit !(loud > 0.005)}' || fail "channel $side of the recording is silent"
+    loud="$(loudness "$WORK/recording.wav" remix "$side")"
+    is_loud "$loud" || fail "channel $side of the recording is silent"
 done
 pass "the recording holds both sides, $(soxi -D "$WORK/recording.wav") s"
 STATUS="$(curl -sS -H "Authorization: Bearer $KEY" -H 'Range: bytes=0-43' -o "$WORK/part" -w '%{http_code}' \

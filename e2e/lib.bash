@@ -12,6 +12,8 @@ NUMBER="+14155550100"
 
 # The tests' own limits would answer 429 long before a test is done.
 export CALLWRIGHT_RATE_LIMIT_ENABLED="${CALLWRIGHT_RATE_LIMIT_ENABLED:-false}"
+# A busy machine recognises slowly, which is not what is tested here.
+export CALLWRIGHT_CALLS_TRANSCRIBE_TIMEOUT_MS="${CALLWRIGHT_CALLS_TRANSCRIBE_TIMEOUT_MS:-30000}"
 
 WORK="$(mktemp -d)"
 DATA="$WORK/data"
@@ -19,16 +21,23 @@ LOG="$WORK/server.log"
 PIDS=()
 CHECKS=0
 
+# Ends what was started. A test is only good if the server's log has neither panics nor errors in it; a provider's
+# refusal (502) is an error to the operator, but not ours.
 finish() {
     local status=$? pid
     for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
-    if [ "$status" != 0 ] && [ -s "$LOG" ]; then
-        printf -- '--- end of the server log (%s)\n' "$LOG" >&2
-        tail -n 30 "$LOG" >&2
-    else
-        rm -rf "$WORK"
+    if [ "$status" = 0 ] && grep -E '^[^ ]+ +ERROR |panicked' "$LOG" 2>/dev/null | grep -v ' status=502 '; then
+        printf 'FAIL: the server logged the errors above\n' >&2
+        status=1
     fi
+    if [ "$status" = 0 ]; then
+        rm -rf "$WORK"
+    elif [ -s "$LOG" ]; then
+        printf -- '--- end of the server log (all of it: %s)\n' "$LOG" >&2
+        grep -v 'envelope: request .* status=2' "$LOG" | tail -n 30 >&2 || true
+    fi
+    exit "$status"
 }
 trap finish EXIT
 
@@ -75,8 +84,11 @@ start_server() {
     "$CALLWRIGHT" serve --data "$DATA" --listen "$HTTP" --sip "$SIP" "$@" >>"$LOG" 2>&1 &
     SERVER=$!
     PIDS+=("$SERVER")
-    until_ok 60 curl -fsS "http://$HTTP/health/ready" || fail "the server did not become ready"
+    until_ok 60 ready_or_gone || fail "the server did not become ready"
+    kill -0 "$SERVER" 2>/dev/null || fail "the server ended"
 }
+
+ready_or_gone() { ! kill -0 "$SERVER" || curl -fsS "http://$HTTP/health/ready"; }
 
 # Creates an organisation and remembers its key.
 create_org() {
@@ -91,6 +103,28 @@ api() {
     STATUS="$(curl -sS -m 30 -X "$1" -D "$WORK/headers" -o "$WORK/body" -w '%{http_code}' "${more[@]}" \
         "http://$HTTP$2")"
 }
+
+# Checks the last answer against the error contract: shape, ids, headers, and that the log knows the request.
+expect() {
+    local status="$1" code="$2" reason="$3" what="$4" id
+    [ "$STATUS" = "$status" ] || fail "$what: $STATUS, not $status: $(cat "$WORK/body")"
+    jq -e --arg code "$code" --arg reason "$reason" '
+        (keys == ["error", "meta"])
+        and (.error | keys - ["code", "details", "message"] == [] and .code == $code and (.message | length > 0))
+        and .error.details.reason == $reason
+        and (.meta | keys == ["request_id", "ts"])
+        and (.meta.ts | test("^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$"))
+    ' "$WORK/body" >/dev/null || fail "$what: not the envelope: $(cat "$WORK/body")"
+    id="$(body .meta.request_id)"
+    [ "$(header x-request-id)" = "$id" ] || fail "$what: X-Request-Id is not meta.request_id"
+    [ "$(header content-type | cut -d';' -f1)" = application/json ] || fail "$what: content type $(header content-type)"
+    [[ "$(header link)" == *"</docs/errors/$code>; rel=\"help\""* ]] || fail "$what: Link is $(header link)"
+    until_ok 5 grep -q "$id" "$LOG" || fail "$what: request $id is not in the log"
+    pass "$status $code $reason: $what"
+}
+
+# Whether a jq filter holds of the last answer.
+also() { jq -e "$1" "$WORK/body" >/dev/null || fail "not so: $1: $(cat "$WORK/body")"; }
 
 body() { jq -er "$1" "$WORK/body"; }
 header() { tr -d '\r' <"$WORK/headers" | sed -n "s/^$1: //Ip" | head -n1; }
@@ -153,8 +187,26 @@ ready_agent() {
 
 # Rings the agent and says the WAV files one after the other; more options go to `call`.
 ring() {
-    "$CALLWRIGHT" call "sip:$NUMBER@$SIP" "$@"
+    "$CALLWRIGHT" call "sip:$NUMBER@$SIP" --no-words --patience-seconds 30 "$@"
 }
+
+# mock OPTION...: an OpenAI-compatible server. Sets MOCK and MOCK_PORT.
+mock() {
+    exec {mock_port}< <(exec python3 "$ROOT/bench/mock_openai.py" "$@")
+    MOCK=$!
+    PIDS+=("$MOCK")
+    read -r MOCK_PORT <&"$mock_port" || fail "the mock did not start"
+    exec {mock_port}<&-
+}
+
+# Loudness of a WAV file, as a part of full scale; silence in G.711 stays under 0.001. More arguments are effects.
+loudness() {
+    local file="$1"
+    shift
+    sox "$file" -n "$@" stat 2>&1 | awk '/RMS.*amplitude/ {print $3}'
+}
+
+is_loud() { awk -v loud="$1" 'BEGIN {exit !(loud > 0.005)}'; }
 
 # The newest call's id, once there is one.
 newest_call() {
@@ -167,5 +219,8 @@ call_is() {
     api_ok 200 GET "$V1/calls/$1"
     jq -e "$2" "$WORK/body" >/dev/null
 }
+
+# Waits for a call to be over.
+end_of_call() { until_ok "${2:-20}" call_over "$1" || fail "the call did not end: $(cat "$WORK/body")"; }
 
 call_over() { call_is "$1" '.data.status | IN("completed", "failed", "cancelled")'; }
