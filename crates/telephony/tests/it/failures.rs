@@ -1,0 +1,177 @@
+//! What the caller hears, and what the record says, when a stage breaks.
+
+use std::time::Duration;
+
+use contract::{Call, CallStatus, EndReason};
+use domain::ports::StageDeadlines;
+use telephony::softphone::{HangUp, SoftphonePlan, SoftphoneReport};
+use tokio::time::Instant;
+
+use crate::{
+    office::{Office, Setup},
+    people::{Health, Step, clip},
+};
+
+const APOLOGY: &str = "agent: I'm sorry, something went wrong on our side. Please call again later. Goodbye.";
+
+/// An office that speaks quickly, so that the apology is short.
+fn brisk(setup: &mut Setup) {
+    setup.millis_per_character = 20;
+}
+
+/// A caller who says something and stays until it is hung up on.
+fn patient(office: &Office) -> SoftphonePlan {
+    SoftphonePlan {
+        hang_up: HangUp::Never,
+        ..office.plan(vec![clip("what time is it")])
+    }
+}
+
+/// The record of a call that broke in the stage `kind`.
+fn assert_broken(call: &Call, kind: &str) {
+    assert_eq!(
+        (call.status, call.end_reason),
+        (CallStatus::Failed, Some(EndReason::Error))
+    );
+    let error = call.context.last_error.as_ref().unwrap();
+    assert_eq!(error.code, "provider_error");
+    assert_eq!(error.details["kind"], kind, "{error:?}");
+    assert_eq!(error.details["provider"], "fake", "{error:?}");
+}
+
+/// How long after `asked` the caller heard the apology. It is the last speech of the call.
+fn heard_after(report: &SoftphoneReport, call_began: Instant, asked: Instant) -> Duration {
+    let answered = call_began + report.answered_after.unwrap();
+    (answered + report.turns[0].answer_started.unwrap()).saturating_duration_since(asked)
+}
+
+#[tokio::test]
+async fn a_language_model_that_refuses_or_dies_or_stalls_is_excused_and_the_call_ends() {
+    let ways: [&[Step]; 4] = [
+        &[Step::Fail],
+        &[Step::Stall],
+        &[Step::Text("Well, it "), Step::Fail],
+        &[Step::Text("Well, it "), Step::Stall],
+    ];
+    for way in ways {
+        let office = Office::with(brisk).await;
+        office.mind.script(&[way]);
+        let began = Instant::now();
+        let (report, call) = office.ring(patient(&office)).await;
+        assert_broken(&call, "llm");
+        let lines = office.transcript(&call).await;
+        assert_eq!(lines, ["agent: Hello.", "user: what time is it", APOLOGY], "{way:?}");
+        let wait = heard_after(&report, began, office.mind.times()[0]);
+        assert!(
+            wait < Duration::from_secs(3),
+            "{way:?}: the apology came after {wait:?}"
+        );
+        office.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_language_model_that_dies_in_the_middle_of_a_sentence_is_cut_off() {
+    let office = Office::with(brisk).await;
+    let dies: &[Step] = &[
+        Step::Text("This is a first sentence which takes some time to be said. And "),
+        Step::Wait(Duration::from_millis(600)),
+        Step::Fail,
+    ];
+    office.mind.script(&[dies]);
+    let (_, call) = office.ring(patient(&office)).await;
+    assert_broken(&call, "llm");
+    let lines = office.transcript(&call).await;
+    assert!(
+        lines[2].starts_with("agent: This is") && lines[2].ends_with('…'),
+        "{lines:?}"
+    );
+    assert_eq!(lines[3], APOLOGY);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_recogniser_that_breaks_or_stalls_is_excused_and_the_call_ends() {
+    for health in [Health::Broken, Health::Stuck] {
+        let office = Office::with(|setup| {
+            brisk(setup);
+            setup.deadlines = StageDeadlines {
+                transcribe: Duration::from_millis(800),
+                ..setup.deadlines
+            };
+        })
+        .await;
+        office.ears.become_(health);
+        let (_, call) = office.ring(patient(&office)).await;
+        assert_broken(&call, "stt");
+        assert_eq!(office.transcript(&call).await, ["agent: Hello.", APOLOGY]);
+        office.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_voice_that_breaks_or_stalls_is_excused_by_its_understudy_in_time() {
+    for health in [Health::Broken, Health::Stuck] {
+        let office = Office::with(brisk).await;
+        office.mouth.become_(health);
+        let mut plan = patient(&office);
+        plan.clips = vec![];
+        let (report, call) = office.ring(plan).await;
+        assert_broken(&call, "tts");
+        assert_eq!(office.transcript(&call).await, [APOLOGY]);
+        assert_eq!(office.understudy.said().len(), 1);
+        let (first_sound, _) = report.events[0];
+        assert!(
+            first_sound < Duration::from_secs(3),
+            "{health:?}: silent for {first_sound:?}"
+        );
+        office.close().await;
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_can_speak_the_call_ends_in_order() {
+    let office = Office::with(|setup| setup.has_understudy = false).await;
+    office.mouth.become_(Health::Broken);
+    let mut plan = patient(&office);
+    plan.clips = vec![];
+    let (report, call) = office.ring(plan).await;
+    assert_broken(&call, "tts");
+    assert!(office.transcript(&call).await.is_empty());
+    assert!(report.agent_audio.iter().all(|sample| sample.unsigned_abs() < 100));
+    office.close().await;
+}
+
+#[tokio::test]
+async fn the_apology_is_said_though_the_caller_goes_on_talking() {
+    let office = Office::with(brisk).await;
+    office.ears.become_(Health::Broken);
+    let mut plan = patient(&office);
+    // A pause is enough to look for words; then the caller does not stop.
+    plan.clips = vec![[clip("hello"), vec![0; 8 * 400], crate::people::noise(5000, 8000)].concat()];
+    let (report, call) = office.ring(plan).await;
+    assert_broken(&call, "stt");
+    assert!(
+        report.caller_audio.len() < 8 * 6000,
+        "{} samples",
+        report.caller_audio.len()
+    );
+    assert_eq!(office.transcript(&call).await, ["agent: Hello.", APOLOGY]);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_during_the_apology_leaves_a_failed_call() {
+    let office = Office::new().await;
+    office.mind.script(&[&[Step::Fail]]);
+    let (_, call) = office
+        .ring(SoftphonePlan {
+            max_duration: Duration::from_millis(3800),
+            ..patient(&office)
+        })
+        .await;
+    assert_broken(&call, "llm");
+    let lines = office.transcript(&call).await;
+    assert!(lines.last().unwrap().ends_with('…'), "{lines:?}");
+    office.close().await;
+}
