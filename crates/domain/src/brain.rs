@@ -64,6 +64,8 @@ pub struct LanguageModelBrain {
     temperature: f32,
     system: String,
     history: VecDeque<ChatMessage>,
+    /// The caller's words that were answered last, until some of the answer was heard.
+    unanswered: String,
 }
 
 impl LanguageModelBrain {
@@ -75,6 +77,7 @@ impl LanguageModelBrain {
             temperature: setup.agent.temperature,
             system: system_prompt(setup),
             history: VecDeque::new(),
+            unanswered: String::new(),
         }
     }
 
@@ -167,7 +170,12 @@ impl Brain for LanguageModelBrain {
     }
 
     async fn answer(&mut self, words: &str) -> Result<BrainStream, ProviderFailure> {
-        self.remember(ChatRole::User, words);
+        // Words whose answer nobody heard come again, with what the caller added.
+        let known = std::mem::replace(&mut self.unanswered, words.to_owned());
+        let added = words.strip_prefix(&known).map_or(words, str::trim_start);
+        if !added.is_empty() {
+            self.remember(ChatRole::User, added);
+        }
         self.model.chat(self.request(None, true)).await
     }
 
@@ -179,6 +187,7 @@ impl Brain for LanguageModelBrain {
         if text.is_empty() {
             return;
         }
+        self.unanswered.clear();
         let text = if interrupted {
             format!("{text} (interrupted)")
         } else {

@@ -7,5 +7,5 @@
 pub mod rtp_socket;
 mod session;
 pub mod sip;
-pub mod switchboard;
 pub mod softphone;
+pub mod switchboard;

@@ -113,7 +113,10 @@ impl Switchboard {
         }
         self.inner.tasks.close();
         if tokio::time::timeout(patience, self.inner.tasks.wait()).await.is_err() {
-            tracing::warn!(calls = self.live_calls(), "calls were still going on at the end of the shutdown");
+            tracing::warn!(
+                calls = self.live_calls(),
+                "calls were still going on at the end of the shutdown"
+            );
         }
         self.inner.endpoint.shutdown().await;
     }
@@ -148,7 +151,13 @@ impl Switchboard {
         let (control, controls) = mpsc::channel(1);
         self.live().insert(call, control);
         metrics::gauge!("callwright_calls_live").increment(1.0);
-        (Enlisted { switchboard: self.clone(), call }, controls)
+        (
+            Enlisted {
+                switchboard: self.clone(),
+                call,
+            },
+            controls,
+        )
     }
 
     /// The address a peer at `peer` is told to send media to.
@@ -164,7 +173,11 @@ impl Switchboard {
 
 /// An IPv6 address stands in brackets in a URI.
 fn bracketed(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
 }
 
 /// A live call in the switchboard's list.
@@ -189,7 +202,10 @@ impl Carrier for Switchboard {
     fn end(&self, call: CallId) -> bool {
         // A full queue holds an ending already.
         self.live().get(&call).is_some_and(|control| {
-            !matches!(control.try_send(Control::End), Err(mpsc::error::TrySendError::Closed(_)))
+            !matches!(
+                control.try_send(Control::End),
+                Err(mpsc::error::TrySendError::Closed(_))
+            )
         })
     }
 }

@@ -26,10 +26,10 @@ impl Calls {
     pub(super) async fn plan(&self, scope: Scope, call: Call, mut agent: AgentCreate) -> Result<SessionPlan, Error> {
         let services = &self.setup.services;
         let voice = self.voice(scope, &agent.voice_id).await?;
-        let wanted = agent
+        // Settled here, so that the session can name the recogniser in failures.
+        let wanted = &*agent
             .transcription_model
-            .as_ref()
-            .unwrap_or(&services.default_speech_to_text);
+            .get_or_insert_with(|| services.default_speech_to_text.clone());
         let speech_to_text =
             services.speech_to_text.get(wanted).cloned().ok_or_else(|| {
                 Error::internal("find the recogniser of an agent", format!("{wanted} is not configured"))

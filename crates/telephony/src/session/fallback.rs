@@ -26,9 +26,9 @@ pub(crate) struct Fallbacks {
 }
 
 impl Fallbacks {
-    /// The words at the rate of the line, in this voice, or else in the understudy's.
-    pub(super) async fn speech(&self, voice: SpokenVoice, understudy: Option<SpokenVoice>) -> Option<Arc<[i16]>> {
-        for voice in [Some(voice), understudy].into_iter().flatten() {
+    /// The words at the rate of the line, in the first voice, or else in the second.
+    pub(super) async fn speech(&self, first: SpokenVoice, second: Option<SpokenVoice>) -> Option<Arc<[i16]>> {
+        for voice in [Some(first), second].into_iter().flatten() {
             if let Some(samples) = self.in_voice(voice).await {
                 return Some(samples);
             }

@@ -20,6 +20,8 @@ pub(super) const DEFAULT_GREETING: &str = "Hello! How can I help you?";
 const KEYS_MAX: usize = 128;
 /// After the last key, before the keys count as the caller's turn. `#` ends them at once.
 const KEYS_PAUSE: Duration = Duration::from_millis(1500);
+/// Between two looks for words in the speech of a caller who may be interrupting. Each asks the recogniser.
+const WORDS_AGAIN: Duration = Duration::from_millis(250);
 
 /// State of the floor.
 #[derive(Default)]
@@ -33,6 +35,10 @@ pub(super) struct Floor {
     decision: Option<Decision>,
     /// The caller talks over the agent, and it takes words to interrupt.
     interrupting: bool,
+    /// When to look for words in it again.
+    words_again: Option<Duration>,
+    /// The caller is in the middle of a turn, pauses included.
+    caller_talks: bool,
     quiet_since: Duration,
     inactivity_next: usize,
     keys_pending: String,
@@ -56,6 +62,7 @@ impl Session {
         }
         match output {
             Output::SpeechStarted { at } => {
+                self.floor.caller_talks = true;
                 self.floor.quiet_since = at;
                 self.floor.inactivity_next = 0;
             }
@@ -65,6 +72,7 @@ impl Session {
             Output::Interrupted { .. } => self.caller_interrupts(),
             Output::FalseStart { .. } => {
                 self.recognition_drop();
+                self.floor.caller_talks = false;
                 self.floor.interrupting = false;
                 self.hearing.utterance_over();
             }
@@ -102,9 +110,11 @@ impl Session {
     fn caller_finished(&mut self, started: Duration, last_voice: Duration) {
         let at = self.now();
         let last_voice = last_voice.saturating_sub(self.hearing.wire_delay());
+        self.floor.caller_talks = false;
         self.floor.quiet_since = at;
         self.end_of_turn = None;
         self.word_check = None;
+        self.floor.words_again = None;
         let decision = Decision {
             started,
             last_voice,
@@ -125,7 +135,7 @@ impl Session {
         let utterance = self.hearing.utterance(self.plan.agent.language_hint.as_deref());
         let speech_to_text = self.plan.speech_to_text.clone();
         let deadline = self.plan.deadlines.transcribe;
-        let model = self.plan.agent.transcription_model.as_deref().unwrap_or("local");
+        let model = self.plan.agent.transcription_model.as_deref().unwrap_or_default();
         let provider = model.split('/').next().unwrap_or_default().to_owned();
         self.recognition = Some(Box::pin(async move {
             let words = timeout(deadline, speech_to_text.transcribe(utterance)).await;
@@ -222,12 +232,30 @@ impl Session {
         }
         if words.is_some_and(|words| words >= usize::from(self.plan.agent.interruption.min_words)) {
             self.commit_agent_turn(self.now());
-        } else if self.hearing.is_caller_speaking() {
+        } else {
+            self.floor.words_again = Some(self.now() + WORDS_AGAIN);
+        }
+    }
+
+    fn words_again(&mut self, now: Duration) {
+        if self.floor.words_again.is_none_or(|due| now < due) {
+            return;
+        }
+        self.floor.words_again = None;
+        if self.floor.interrupting && self.hearing.is_caller_speaking() {
             self.word_check_start();
         }
     }
 
     // ------------------------------------------------------------ the agent's turns
+
+    /// Whether an answer that has not begun waits: the caller has the floor again, or said something that is
+    /// still being recognised, and is to get one answer to everything. An apology waits for nobody.
+    pub(super) fn agent_waits(&self) -> bool {
+        !self.floor.closing
+            && (self.floor.caller_talks || self.floor.decision.is_some())
+            && self.speaking.turn().is_some_and(|turn| !turn.has_started())
+    }
 
     fn agent_is_heard(&self) -> bool {
         self.speaking.turn().is_some_and(AgentTurn::has_started)
@@ -320,7 +348,21 @@ impl Session {
         self.hearing.tell(now, Input::Interruptible(false));
         let fallbacks = self.fallbacks.clone();
         let (voice, understudy) = (self.plan.voice.clone(), self.plan.understudy.clone());
-        self.fallback = Some(Box::pin(async move { fallbacks.speech(voice, understudy).await }));
+        // A voice that just broke is asked last: the caller has waited long enough.
+        let (first, second) = match understudy {
+            Some(understudy) if failure.kind == ProviderKind::Tts => (understudy, Some(voice)),
+            understudy => (voice, understudy),
+        };
+        self.fallback = Some(Box::pin(async move { fallbacks.speech(first, second).await }));
+    }
+
+    /// How a call is over for `reason`; one that broke has failed, whoever hangs up in the apology.
+    pub(super) fn ended_by(&self, reason: EndReason) -> Ending {
+        if self.floor.closing {
+            Ending::BROKEN
+        } else {
+            Ending::completed(reason)
+        }
     }
 
     pub(super) fn fallback_ready(&mut self, samples: Option<std::sync::Arc<[i16]>>) {
@@ -353,11 +395,11 @@ impl Session {
     /// What became due by the clock.
     pub(super) fn due(&mut self, now: Duration) {
         if now >= self.plan.agent.max_duration.duration() {
-            return self.end_now(Ending::completed(EndReason::MaxDuration));
+            return self.end_now(self.ended_by(EndReason::MaxDuration));
         }
         if now.saturating_sub(self.line.last_packet(now)) >= MEDIA_TIMEOUT {
             tracing::info!(call_id = %self.plan.call.id, "nothing arrives on the line any more");
-            return self.end_now(Ending::completed(EndReason::Inactivity));
+            return self.end_now(self.ended_by(EndReason::Inactivity));
         }
         if self.floor.closing || self.ending.is_some() {
             return;
@@ -366,11 +408,12 @@ impl Session {
         if keys_over && !self.floor.keys_pending.is_empty() {
             self.keys_entered(now);
         }
+        self.words_again(now);
         self.inactivity(now);
     }
 
     fn inactivity(&mut self, now: Duration) {
-        let busy = self.speaking.turn().is_some() || self.floor.decision.is_some() || self.hearing.is_caller_speaking();
+        let busy = self.speaking.turn().is_some() || self.floor.decision.is_some() || self.floor.caller_talks;
         let Some(message) = self.plan.agent.inactivity_messages.get(self.floor.inactivity_next) else {
             return;
         };

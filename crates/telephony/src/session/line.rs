@@ -31,6 +31,7 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(socket: RtpSocket, negotiated: Negotiated, advertised: SocketAddr) -> Self {
         // RFC 3550 section 5.1: SSRC, first sequence number and first timestamp are random.
+        socket.set_remote(negotiated.remote);
         let packetizer = Packetizer::new(rand::random(), rand::random(), rand::random(), negotiated.payload_type);
         Self {
             socket,

@@ -203,9 +203,10 @@ impl Session {
             out,
         };
         let voice_task = tokio::spawn(speaker.run(waiting));
-        let recording = match agent.recording_enabled {
-            true => open_recording(&calls, scope, call.id).await,
-            false => None,
+        let recording = if agent.recording_enabled {
+            open_recording(&calls, scope, call.id).await
+        } else {
+            None
         };
         let journal = Journal::open(calls.clone(), scope, call.id);
         journal.progress(CallStatus::InProgress, Some(answered_at));
@@ -264,7 +265,7 @@ impl Session {
                 biased;
                 _ = ticks.tick() => self.tick(),
                 event = events.recv() => if self.leg_event(event) { return true },
-                Some(Control::End) = controls.recv() => self.end_now(Ending::completed(EndReason::AgentHangup)),
+                Some(Control::End) = controls.recv() => self.end_now(self.ended_by(EndReason::AgentHangup)),
                 received = self.line.receive(&mut datagram) => self.packet(&datagram[..received]),
                 Some(piece) = speech.recv(), if self.speaking.buffered() < SPEECH_AHEAD => self.speech(piece),
                 words = pending(&mut self.recognition) => self.recognized(words),
@@ -293,8 +294,7 @@ impl Session {
     /// 20 ms of line: out, in, and what became due.
     fn tick(&mut self) {
         let now = self.now();
-        // While the caller has the floor again, an answer that has not begun waits.
-        let hold = self.hearing.is_caller_speaking() && self.speaking.turn().is_some_and(|turn| !turn.has_started());
+        let hold = self.agent_waits();
         let spoke_first = self.line.send(|frame| !hold && self.speaking.next_frame(now, frame));
         if spoke_first {
             self.agent_started(now);
@@ -314,7 +314,7 @@ impl Session {
         match event {
             None | Some(LegEvent::HungUp) => {
                 self.ending
-                    .get_or_insert((self.now(), Ending::completed(EndReason::CallerHangup)));
+                    .get_or_insert((self.now(), self.ended_by(EndReason::CallerHangup)));
                 true
             }
             Some(LegEvent::Reoffered { sdp, reply }) => {
@@ -387,10 +387,10 @@ impl Session {
         drop(speech);
         self.commit_agent_turn(now);
         self.transcript.caller_turn_commit(&self.journal, &self.plan.events);
-        let recorded = match self.recording.take() {
-            Some(recording) => close_recording(recording).await,
-            None => false,
-        };
+        let recorded = self.recording.is_some();
+        if let Some(recording) = self.recording.take() {
+            close_recording(recording).await;
+        }
         let ending = self.ending.map_or(Ending::BROKEN, |(_, ending)| ending);
         let stats = self.hearing.jitter().stats();
         tracing::info!(
@@ -484,17 +484,12 @@ async fn open_recording(
     }
 }
 
-async fn close_recording(recording: Box<dyn RecordingWriter>) -> bool {
+/// One with gaps, or one that was not closed in time, can still be listened to.
+async fn close_recording(recording: Box<dyn RecordingWriter>) {
     match timeout(RECORDING_CLOSE, recording.finish()).await {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            tracing::error!(%error, "a recording is not whole");
-            true
-        }
-        Err(_) => {
-            tracing::error!("a recording took too long to close");
-            true
-        }
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "a recording is not whole"),
+        Err(_) => tracing::warn!("a recording took too long to close"),
     }
 }
 

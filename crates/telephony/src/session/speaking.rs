@@ -204,9 +204,11 @@ impl Speaking {
             let Some(sentence) = sentences.get(heard.segment as usize) else {
                 continue;
             };
-            let total = match heard.ended {
-                true => heard.total,
-                false => heard.total.max(sentence.chars().count() * SAMPLES_PER_CHARACTER),
+            let guess = sentence.chars().count() * SAMPLES_PER_CHARACTER;
+            let total = if heard.ended {
+                heard.total
+            } else {
+                heard.total.max(guess)
             };
             let words = words_heard(sentence, heard.played, total);
             if !words.is_empty() {

@@ -72,7 +72,10 @@ impl Switchboard {
             Ok(socket) => socket,
             Err(error) => {
                 tracing::error!(%error, "no port for media");
-                let failure = later(&domain::Error::internal("bind a media port", error), self.inner.calls.now());
+                let failure = later(
+                    &domain::Error::internal("bind a media port", error),
+                    self.inner.calls.now(),
+                );
                 let ending = (CallStatus::Failed, EndReason::Error, Some(failure));
                 self.end_unanswered(plan, ending).await;
                 return refuse(call, status::UNAVAILABLE, "ports").await;
@@ -82,19 +85,35 @@ impl Switchboard {
         let offer = call.offer.clone().unwrap_or_default();
         let answer = sdp::answer(&offer, advertised, u64::from(rand::random::<u32>()), &negotiated);
         let Ok(answer) = answer else {
-            self.end_unanswered(plan, (CallStatus::Failed, EndReason::Error, None)).await;
+            self.end_unanswered(plan, (CallStatus::Failed, EndReason::Error, None))
+                .await;
             return refuse(call, status::NOT_ACCEPTABLE_HERE, "media").await;
         };
         let leg = match call.accept(answer).await {
             Ok(leg) => leg,
             Err(error) => {
                 tracing::info!(call_id = %id, %error, "the caller was gone before the call was answered");
-                return self.end_unanswered(plan, (CallStatus::Cancelled, EndReason::Cancelled, None)).await;
+                return self
+                    .end_unanswered(plan, (CallStatus::Cancelled, EndReason::Cancelled, None))
+                    .await;
             }
         };
         tracing::info!(call_id = %id, organization_id = %scope.organization, "inbound call answered");
-        let leg = AnsweredLeg { events: leg.events, control: leg.control, socket, negotiated, advertised };
-        Session::hold(self.inner.calls.clone(), self.inner.fallbacks.clone(), plan, leg, controls).await;
+        let leg = AnsweredLeg {
+            events: leg.events,
+            control: leg.control,
+            socket,
+            negotiated,
+            advertised,
+        };
+        Session::hold(
+            self.inner.calls.clone(),
+            self.inner.fallbacks.clone(),
+            plan,
+            leg,
+            controls,
+        )
+        .await;
     }
 
     /// Ends the record of a call that was never answered.
@@ -106,7 +125,11 @@ impl Switchboard {
         let at = self.inner.calls.now();
         let ending = CallEnding::before_answer(status, end_reason, at, error);
         self.inner.calls.call_finish(plan.scope, plan.call.id, &ending).await;
-        plan.events.publish(CallEvent::Status { status, end_reason: Some(end_reason), at });
+        plan.events.publish(CallEvent::Status {
+            status,
+            end_reason: Some(end_reason),
+            at,
+        });
     }
 }
 
@@ -114,7 +137,10 @@ impl Switchboard {
 fn admission(call: &IncomingCall, number: &InboundNumber) -> Admission {
     let trunk = &number.trunk.trunk;
     let source = call.source.ip();
-    let known = trunk.source_addresses.iter().filter_map(|text| text.parse::<Cidr>().ok());
+    let known = trunk
+        .source_addresses
+        .iter()
+        .filter_map(|text| text.parse::<Cidr>().ok());
     if known.into_iter().any(|network| network.contains(source)) {
         return Admission::Welcome;
     }

@@ -60,7 +60,9 @@ impl Switchboard {
         let switchboard = self.clone();
         let (enlisted, controls) = self.enlist(call.plan.call.id);
         self.inner.tasks.spawn(async move {
-            switchboard.ring_and_hold(call, FirstWord(Some(say)), enlisted, controls).await;
+            switchboard
+                .ring_and_hold(call, FirstWord(Some(say)), enlisted, controls)
+                .await;
         });
         match timeout(GRACE, hear).await {
             Ok(Ok(word)) => word,
@@ -76,7 +78,13 @@ impl Switchboard {
         enlisted: Enlisted,
         mut controls: mpsc::Receiver<Control>,
     ) {
-        let OutboundCall { plan, trunk, from, to, join_timeout } = call;
+        let OutboundCall {
+            plan,
+            trunk,
+            from,
+            to,
+            join_timeout,
+        } = call;
         let Ok(_place) = self.inner.places.clone().try_acquire_owned() else {
             let failure = failure(ProviderFault::Rejected).with_source("this process holds as many calls as it may");
             return self.fail(plan, failure, first_word).await;
@@ -84,7 +92,11 @@ impl Switchboard {
         let peer = peer_address(&trunk).await;
         let socket = match RtpSocket::bind(self.inner.config.rtp_ip, self.inner.config.rtp_ports) {
             Ok(socket) => socket,
-            Err(error) => return self.fail(plan, failure(ProviderFault::Unreachable).with_source(error), first_word).await,
+            Err(error) => {
+                return self
+                    .fail(plan, failure(ProviderFault::Unreachable).with_source(error), first_word)
+                    .await;
+            }
         };
         let advertised = self.advertised(socket.local_addr(), peer.unwrap_or_else(|| self.local_addr()));
         let offer = sdp::offer(advertised, u64::from(rand::random::<u32>()), CODECS);
@@ -98,8 +110,14 @@ impl Switchboard {
             Ok(leg) => leg,
             Err(error) => return self.fail(plan, from_sip(error), first_word).await,
         };
-        let record = Record { scope: plan.scope, id: plan.call.id, events: &plan.events };
-        let outcome = self.ring(record, &mut leg, &mut controls, &mut first_word, join_timeout).await;
+        let record = Record {
+            scope: plan.scope,
+            id: plan.call.id,
+            events: &plan.events,
+        };
+        let outcome = self
+            .ring(record, &mut leg, &mut controls, &mut first_word, join_timeout)
+            .await;
         match outcome {
             Outcome::Failed(failure) => self.fail(plan, failure, first_word).await,
             Outcome::Ended { status, reason } => {
@@ -114,9 +132,21 @@ impl Switchboard {
                 }
                 Ok(negotiated) => {
                     first_word.say(Ok(Placed::Answered));
-                    socket.set_remote(negotiated.remote);
-                    let leg = AnsweredLeg { events: leg.events, control: leg.control, socket, negotiated, advertised };
-                    Session::hold(self.inner.calls.clone(), self.inner.fallbacks.clone(), plan, leg, controls).await;
+                    let leg = AnsweredLeg {
+                        events: leg.events,
+                        control: leg.control,
+                        socket,
+                        negotiated,
+                        advertised,
+                    };
+                    Session::hold(
+                        self.inner.calls.clone(),
+                        self.inner.fallbacks.clone(),
+                        plan,
+                        leg,
+                        controls,
+                    )
+                    .await;
                 }
             },
         }
@@ -160,22 +190,33 @@ impl Switchboard {
 
     async fn rings(&self, record: Record<'_>) {
         let at = self.inner.calls.now();
-        self.inner.calls.call_progress(record.scope, record.id, CallStatus::Ringing, None).await;
-        record.events.publish(CallEvent::Status { status: CallStatus::Ringing, end_reason: None, at });
+        self.inner
+            .calls
+            .call_progress(record.scope, record.id, CallStatus::Ringing, None)
+            .await;
+        record.events.publish(CallEvent::Status {
+            status: CallStatus::Ringing,
+            end_reason: None,
+            at,
+        });
     }
 
     /// The record first, then the asker: who reads the record after a 502 finds the reason in it.
     async fn fail(&self, plan: SessionPlan, failure: ProviderFailure, mut first_word: FirstWord) {
         tracing::info!(call_id = %plan.call.id, %failure, "an outbound call failed");
         let error = failure.later(self.inner.calls.now());
-        self.end_unanswered(plan, (CallStatus::Failed, EndReason::Error, Some(error))).await;
+        self.end_unanswered(plan, (CallStatus::Failed, EndReason::Error, Some(error)))
+            .await;
         first_word.say(Err(failure));
     }
 }
 
 /// What a final refusal means (RFC 3261 sections 21.4 to 21.6).
 fn refusal(status: u16) -> Outcome {
-    let ended = |reason| Outcome::Ended { status: CallStatus::Completed, reason };
+    let ended = |reason| Outcome::Ended {
+        status: CallStatus::Completed,
+        reason,
+    };
     match status {
         486 | 600 => ended(EndReason::Busy),
         603 | 607 | 608 => ended(EndReason::Declined),
@@ -215,7 +256,11 @@ fn target(trunk: &TrunkRecord, to: &Destination) -> SipTarget {
     };
     let uri = match to {
         Destination::SipUri(uri) => uri.clone(),
-        Destination::Phone(number) => format!("sip:{number}@{}:{}", super::bracketed(&trunk.trunk.host), trunk.trunk.port),
+        Destination::Phone(number) => format!(
+            "sip:{number}@{}:{}",
+            super::bracketed(&trunk.trunk.host),
+            trunk.trunk.port
+        ),
     };
     SipTarget { uri, transport }
 }

@@ -40,7 +40,9 @@ impl Switchboard {
         let stale: Vec<TrunkId> = kept
             .iter()
             .filter(|(id, (version, _))| {
-                !trunks.iter().any(|trunk| trunk.trunk.id == **id && trunk.trunk.updated_at == *version)
+                !trunks
+                    .iter()
+                    .any(|trunk| trunk.trunk.id == **id && trunk.trunk.updated_at == *version)
             })
             .map(|(id, _)| *id)
             .collect();
