@@ -34,11 +34,11 @@ printf '{"name":"\xff\xfe"}' >"$WORK/bytes"
 send "$WORK/bytes"
 expect 400 bad_request malformed_json "a body that is not UTF-8"
 
-# A header that large is refused by the parser below the API; it must be an answer, and soon.
-printf 'X-Large: %s\n' "$(head -c 1048576 /dev/zero | tr '\0' a)" >"$WORK/large"
-STATUS="$(curl -sS -m 20 -H "@$WORK/large" -o "$WORK/body" -w '%{http_code}' "http://$HTTP$V1/agents" 2>/dev/null)" || true
-[[ "$STATUS" = 4* || "$STATUS" = 000 ]] || fail "a header of 1 MB: $STATUS"
-pass "$STATUS: a header of 1 MB"
+# A little less than the 1 MiB that curl is willing to send.
+printf 'X-Large: %s\n' "$(head -c 1000000 /dev/zero | tr '\0' a)" >"$WORK/large"
+STATUS="$(curl -sS -m 20 -H "@$WORK/large" -D "$WORK/headers" -o "$WORK/body" -w '%{http_code}' "http://$HTTP$V1/agents")" ||
+    fail "a header of 1 MB: curl ended with $?"
+expect 400 bad_request malformed_header "a header of 1 MB"
 
 head -c 100000 /dev/urandom >"$WORK/noise.wav"
 if ring "$WORK/noise.wav" 2>"$WORK/wav.log"; then fail "a WAV that is none was played"; fi
