@@ -39,7 +39,7 @@ impl Events {
                 };
                 let (name, data) = (field("event:"), field("data:"));
                 let comment = block.starts_with(':').then(|| "comment".to_owned());
-                self.text = rest.to_owned();
+                rest.to_owned().clone_into(&mut self.text);
                 return Some((comment.unwrap_or(name), serde_json::from_str(&data).unwrap_or_default()));
             }
             let chunk = self.response.chunk().await.unwrap()?;

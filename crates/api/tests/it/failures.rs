@@ -46,8 +46,10 @@ async fn each_failure_of_a_provider_has_its_reason_and_hides_its_cause() {
     ] {
         app.carrier.set(Outcome::Fails(fault));
         let answer = app.client().post("/calls", &body).await;
+        let record = app.client().get("/calls?limit=1").await.json()["data"][0].clone();
         let expected = json!({
             "reason": reason, "provider": "sip", "kind": "telephony", "operation": "place_call", "retryable": retryable,
+            "call_id": record["id"],
         });
         assert_eq!((answer.status.as_u16(), answer.details()), (502, expected));
         assert!(!String::from_utf8_lossy(&answer.body).contains("MARKER"));
@@ -55,7 +57,6 @@ async fn each_failure_of_a_provider_has_its_reason_and_hides_its_cause() {
             logs.lines_with(answer.header("x-request-id"))[0].contains("MARKER"),
             "{reason}"
         );
-        let record = app.client().get("/calls?limit=1").await.json()["data"][0].clone();
         assert_eq!(record["context"]["last_error"]["details"]["reason"], reason);
     }
 }

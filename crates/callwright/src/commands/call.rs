@@ -333,7 +333,7 @@ async fn tell(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<()> {
     let mut lines: Vec<(Duration, String)> = Vec::new();
     for piece in heard(report) {
         let words = words(ear, samples_of(report, piece)).await?;
-        let length = piece.ended.checked_sub(piece.started).unwrap().as_secs_f64();
+        let length = piece.ended.saturating_sub(piece.started).as_secs_f64();
         lines.push((
             piece.started,
             format!(

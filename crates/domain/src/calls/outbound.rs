@@ -62,9 +62,12 @@ impl Calls {
         // A task of its own: a client that goes away must not leave a row whose call was never placed.
         let calls = self.clone();
         let placing = tokio::spawn(async move { calls.place(scope, outbound).await });
-        placing
-            .await
-            .map_err(|error| Error::internal("place a call", error))??;
+        match placing.await {
+            Ok(placed) => placed?,
+            // A bug shows as one, with its own words in the log.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => return Err(Error::internal("place a call", error)),
+        }
         self.fetch(scope, id, &id.to_string()).await
     }
 
