@@ -101,7 +101,7 @@ async fn a_recogniser_that_breaks_or_stalls_is_excused_and_the_call_ends() {
             };
         })
         .await;
-        office.ears.become_(health);
+        office.ears.health_set(health);
         let (_, call) = office.ring(patient(&office)).await;
         assert_broken(&call, "stt");
         assert_eq!(office.transcript(&call).await, ["agent: Hello.", APOLOGY]);
@@ -113,7 +113,7 @@ async fn a_recogniser_that_breaks_or_stalls_is_excused_and_the_call_ends() {
 async fn a_voice_that_breaks_or_stalls_is_excused_by_its_understudy_in_time() {
     for health in [Health::Broken, Health::Stuck] {
         let office = Office::with(brisk).await;
-        office.mouth.become_(health);
+        office.mouth.health_set(health);
         let mut plan = patient(&office);
         plan.clips = vec![];
         let (report, call) = office.ring(plan).await;
@@ -132,7 +132,7 @@ async fn a_voice_that_breaks_or_stalls_is_excused_by_its_understudy_in_time() {
 #[tokio::test]
 async fn where_nothing_can_speak_the_call_ends_in_order() {
     let office = Office::with(|setup| setup.has_understudy = false).await;
-    office.mouth.become_(Health::Broken);
+    office.mouth.health_set(Health::Broken);
     let mut plan = patient(&office);
     plan.clips = vec![];
     let (report, call) = office.ring(plan).await;
@@ -145,7 +145,7 @@ async fn where_nothing_can_speak_the_call_ends_in_order() {
 #[tokio::test]
 async fn the_apology_is_said_though_the_caller_goes_on_talking() {
     let office = Office::with(brisk).await;
-    office.ears.become_(Health::Broken);
+    office.ears.health_set(Health::Broken);
     let mut plan = patient(&office);
     // A pause is enough to look for words; then the caller does not stop.
     plan.clips = vec![[clip("hello"), vec![0; 8 * 400], crate::people::noise(5000, 8000)].concat()];

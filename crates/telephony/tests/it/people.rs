@@ -104,7 +104,7 @@ pub(crate) struct Ears {
 }
 
 impl Ears {
-    pub(crate) fn become_(&self, health: Health) {
+    pub(crate) fn health_set(&self, health: Health) {
         *locked(&self.health) = health;
     }
 
@@ -147,7 +147,7 @@ impl Mouth {
         }
     }
 
-    pub(crate) fn become_(&self, health: Health) {
+    pub(crate) fn health_set(&self, health: Health) {
         *locked(&self.health) = health;
     }
 
