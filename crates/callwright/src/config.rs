@@ -289,7 +289,20 @@ impl Config {
         if self.calls.max == 0 || self.models.stt_threads == 0 || self.models.stt_parallel == 0 {
             bail!("calls.max, models.stt_threads and models.stt_parallel must be at least 1");
         }
+        let calls = &self.calls;
+        if [
+            calls.transcribe_timeout_ms,
+            calls.reply_timeout_ms,
+            calls.speak_timeout_ms,
+        ]
+        .contains(&0)
+        {
+            bail!("the deadlines calls.*_timeout_ms must be above 0");
+        }
         for (name, provider) in &self.providers {
+            if provider.tts_model.is_some() == provider.voices.is_empty() {
+                bail!("providers.{name} needs both tts_model and voices, or neither");
+            }
             if matches!(name.as_str(), "local" | "builtin") || name.contains('/') {
                 bail!("a provider can't be named {name:?}: that name is taken");
             }

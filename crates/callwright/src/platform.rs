@@ -1,8 +1,8 @@
 //! The platform as a whole: opened, started and stopped.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs::File, net::SocketAddr, os::unix::fs::DirBuilderExt, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use api::{App, AppParts};
 use domain::{
     agents::{Agents, ModelNames},
@@ -30,13 +30,36 @@ const CALLS_PATIENCE: Duration = Duration::from_secs(8);
 
 /// Opens the database of a data folder, brought to this version.
 pub(crate) async fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("the data folder {} can't be made", config.data.display()))?;
+    make_data_folder(config)?;
     let path = config.data.join("callwright.db");
     let store = SqliteStore::open(&path).await;
     Ok(Arc::new(store.with_context(|| {
         format!("the database {} can't be opened", path.display())
     })?))
+}
+
+/// Makes a data folder that only its owner can look into: transcripts and phone numbers lie in it.
+pub(crate) fn make_data_folder(config: &Config) -> Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.data)
+        .with_context(|| format!("the data folder {} can't be made", config.data.display()))
+}
+
+/// Keeps a second platform off a data folder: it would take the calls of the first for lost ones.
+fn lock(config: &Config) -> Result<File> {
+    make_data_folder(config)?;
+    let path = config.data.join("callwright.lock");
+    let open = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = open.with_context(|| format!("{} can't be opened", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => bail!(
+            "another callwright runs on the data folder {}; stop it, or choose another with --data",
+            config.data.display()
+        ),
+    }
 }
 
 /// Organisations and keys on that store.
@@ -55,11 +78,14 @@ pub(crate) struct Platform {
     app: App,
     stop: CancellationToken,
     server: JoinHandle<()>,
+    /// Released when the platform is dropped.
+    _lock: File,
 }
 
 impl Platform {
     /// Binds the ports, loads the models, mends what a crash left, and takes calls and requests from then on.
     pub(crate) async fn start(config: &Config, metrics: PrometheusHandle) -> Result<Self> {
+        let lock = lock(config)?;
         let listener = TcpListener::bind(config.listen).await.with_context(|| {
             format!(
                 "the API can't listen on {}; choose another with --listen",
@@ -122,6 +148,7 @@ impl Platform {
             app,
             stop,
             server,
+            _lock: lock,
         })
     }
 

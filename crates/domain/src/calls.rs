@@ -28,8 +28,13 @@ use crate::{
     rules,
 };
 
+pub use outbound::call_faults;
+
 /// Longest wait of a request for a call that it ended to be over.
 const END_WAIT: Duration = Duration::from_secs(3);
+
+/// Between askings of a carrier that did not know the call yet.
+const END_AGAIN: Duration = Duration::from_millis(200);
 
 /// A synthesizer and the name of a voice there.
 #[derive(Clone)]
@@ -169,16 +174,37 @@ impl Calls {
     /// Ends a live call and waits, briefly, until it is over.
     pub async fn call_end(&self, scope: Scope, id: &str) -> Result<Call, Error> {
         let call = self.call_fetch(scope, id).await?;
-        let mut over = self.events.watch(scope.organization, call.id);
-        if call.status.is_final() || !self.carrier()?.end(call.id) {
-            return Err(over_already(&self.call_fetch(scope, id).await?));
+        if call.status.is_final() {
+            return Err(over_already(&call));
         }
-        if let Some(events) = &mut over {
-            let ended = async { while !matches!(events.recv().await, Err(broadcast::error::RecvError::Closed)) {} };
-            // A call that takes longer is shown as it stands; it ends all the same.
-            let _ = tokio::time::timeout(END_WAIT, ended).await;
+        let events = self.events.watch(scope.organization, call.id);
+        if self.carrier()?.end(call.id) || events.is_some() {
+            if let Some(events) = events {
+                self.until_over(call.id, events).await;
+            }
+        } else {
+            // Nobody holds it: what held it broke. Its record must not stay open.
+            self.call_broke(scope, call.id, &Error::internal("hold a call", "nobody holds it"))
+                .await;
         }
         self.call_fetch(scope, id).await
+    }
+
+    /// Waits for a call to end; one that the carrier did not know yet is asked again.
+    async fn until_over(&self, id: CallId, mut events: broadcast::Receiver<CallEvent>) {
+        let over = async {
+            loop {
+                match tokio::time::timeout(END_AGAIN, events.recv()).await {
+                    Ok(Err(broadcast::error::RecvError::Closed)) => return,
+                    Ok(Ok(_) | Err(broadcast::error::RecvError::Lagged(_))) => {}
+                    Err(_) => {
+                        let _ = self.carrier().map(|carrier| carrier.end(id));
+                    }
+                }
+            }
+        };
+        // A call that takes longer is shown as it stands; it ends all the same.
+        let _ = tokio::time::timeout(END_WAIT, over).await;
     }
 
     /// Deletes a call that is over, with its transcript and recording.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{commands::line, config::Config, platform};
+use crate::{commands::line, config::Config};
 
 /// Free space below which recordings and the database are in danger.
 const DISK_MIN_MB: u64 = 500;
@@ -118,7 +118,7 @@ fn public_address(config: &Config) -> Finding {
         None if config.sip.listen.ip().is_loopback() => {
             Finding::good("SIP is on loopback: only programs on this machine can call")
         }
-        None => match address_of_this_machine() {
+        None => match specific(config.sip.listen.ip()).or_else(address_of_this_machine) {
             Some(ip) if is_private(ip) => Finding::bad(
                 format!("peers are told to send media to {ip}, a private address"),
                 "Fine inside your network. For carriers on the internet set sip.external to your public address and forward the ports.",
@@ -130,6 +130,10 @@ fn public_address(config: &Config) -> Finding {
             ),
         },
     }
+}
+
+fn specific(ip: std::net::IpAddr) -> Option<std::net::IpAddr> {
+    (!ip.is_unspecified()).then_some(ip)
 }
 
 /// The address this machine would send from to the internet, as its routing table says. Nothing is sent.
@@ -147,16 +151,34 @@ fn is_private(ip: std::net::IpAddr) -> bool {
     }
 }
 
+/// Looks and changes nothing: the database may belong to a running server of another version.
 async fn data_folder(config: &Config) -> Finding {
-    match platform::open_store(config).await {
-        Ok(store) => {
-            store.close().await;
-            Finding::good(format!("the database in {} is in order", config.data.display()))
+    let path = config.data.join("callwright.db");
+    if !path.exists() {
+        return Finding::good(format!(
+            "there is no database in {} yet; the first start makes it",
+            config.data.display()
+        ));
+    }
+    let pending = async {
+        let store = store::SqliteStore::open_without_migrating(&path).await?;
+        let pending = store.pending_migrations().await?;
+        store.close().await;
+        anyhow::Ok(pending.len())
+    };
+    match pending.await {
+        Ok(0) => Finding::good(format!("the database {} is in order", path.display())),
+        Ok(pending) => {
+            let what = format!("the database {} is {pending} migrations behind", path.display());
+            Finding::bad(what, "Run `callwright migrate`, or just start the server.")
         }
-        Err(error) => Finding::bad(
-            format!("{error:#}"),
-            "Check the path and its permissions, or choose another with --data.",
-        ),
+        Err(error) => {
+            let what = format!("the database {} can't be opened: {error:#}", path.display());
+            Finding::bad(
+                what,
+                "Check the path and its permissions, or choose another with --data.",
+            )
+        }
     }
 }
 

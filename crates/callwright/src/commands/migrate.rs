@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use store::SqliteStore;
 
-use crate::{commands::line, config::Config};
+use crate::{commands::line, config::Config, platform};
 
 pub(crate) async fn run(config: Config) -> Result<ExitCode> {
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("the data folder {} can't be made", config.data.display()))?;
+    platform::make_data_folder(&config)?;
     let store = SqliteStore::open_without_migrating(config.data.join("callwright.db")).await?;
     let pending = store.pending_migrations().await?;
     for name in &pending {

@@ -17,7 +17,16 @@ const OF_A_PROVIDER: &[&str] = &["api_key", "base_url", "tts_model", "language"]
 
 /// All `CALLWRIGHT_…` variables.
 pub(super) fn variables() -> Vec<(String, String)> {
-    std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)).collect()
+    // The machine may have variables that are not UTF-8; ours are, or become refused values.
+    std::env::vars_os()
+        .map(|(name, value)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.to_string_lossy().into_owned(),
+            )
+        })
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect()
 }
 
 /// The home folder.

@@ -1,12 +1,12 @@
 //! Taking a call: whose number it is, and whether its agent may.
 
-use contract::{AgentStatus, Call, CallDirection, CallStatus, EndReason, Variables};
+use contract::{AgentStatus, Call, CallDirection, CallStatus, Variables};
 
-use super::{Calls, Refusal, SessionPlan, later, sessions::new_call};
+use super::{Calls, Refusal, SessionPlan, sessions::new_call};
 use crate::{
     Error,
     ports::StoreError,
-    records::{CallEnding, InboundNumber, Scope},
+    records::{InboundNumber, Scope},
     rules,
 };
 
@@ -48,24 +48,24 @@ impl Calls {
             variables,
             ..new_call(agent_id, self.now())
         };
-        // The row first: at the cap a caller is turned away before any model does work for it.
+        let id = call.id;
+        // Watchable before it exists, so nobody who finds the row finds it silent.
+        let events = self.events.open(scope.organization, id);
+        // The row before the models: at the cap a caller is turned away before any work is done for it.
         let limit = self.setup.concurrent_calls;
-        if !self
+        let taken = self
             .setup
             .store
             .call_create(scope, &call, limit)
             .await
-            .map_err(broken)?
-        {
+            .map_err(broken)?;
+        if !taken {
             return Err(Refusal::Full);
         }
-        let id = call.id;
-        match self.plan(scope, call, agent.settings).await {
+        match self.plan(scope, call, agent.settings, events).await {
             Ok(plan) => Ok(plan),
             Err(error) => {
-                let failure = later(&error, self.now());
-                let ending = CallEnding::before_answer(CallStatus::Failed, EndReason::Error, self.now(), Some(failure));
-                self.call_finish(scope, id, &ending).await;
+                self.call_broke(scope, id, &error).await;
                 Err(Refusal::Broken(error))
             }
         }

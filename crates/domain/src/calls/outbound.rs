@@ -13,6 +13,22 @@ use crate::{
     rules,
 };
 
+/// What a call is placed with, once every rule held.
+struct Request {
+    scope: Scope,
+    call: Call,
+    settings: AgentCreate,
+    trunk: TrunkRecord,
+    from: String,
+    to: Destination,
+}
+
+/// Bounds of what is kept with a call: it stands in every list, and variables are spoken.
+const VARIABLES_MAX: usize = 100;
+const VARIABLE_CHARS_MAX: usize = 4_000;
+const METADATA_KEYS_MAX: usize = 50;
+const METADATA_BYTES_MAX: usize = 16 * 1024;
+
 /// Most numbers looked at when an outbound call names none.
 const NUMBERS_LOOKED_AT: u32 = 100;
 
@@ -20,7 +36,7 @@ impl Calls {
     /// Places a call. Comes back once the peer rings, answers or is on its way; a peer that refuses at once
     /// is a provider failure, and the record says why.
     pub async fn call_create(&self, scope: Scope, create: CallCreate) -> Result<Call, Error> {
-        form_check(&create)?;
+        rules::checked(call_faults(&create))?;
         let agent_id: AgentId = rules::id_in_body("agent", &create.agent_id, "/agent_id")?;
         let agent = (self.setup.store.agent_fetch(scope, agent_id).await?)
             .ok_or_else(|| Error::not_found_in("agent", &create.agent_id, "/agent_id"))?;
@@ -49,9 +65,58 @@ impl Calls {
             metadata: create.metadata,
             ..new_call(agent_id, self.now())
         };
+        let id = call.id;
+        let request = Request {
+            scope,
+            call,
+            settings,
+            trunk,
+            from,
+            to,
+        };
+        // A task of its own: a client that goes away must not leave a row whose call was never placed.
+        let calls = self.clone();
+        let placing = tokio::spawn(async move { calls.place(request).await });
+        match placing.await {
+            Ok(placed) => placed?,
+            Err(error) => {
+                self.call_broke(scope, id, &Error::internal("place a call", "its task died"))
+                    .await;
+                match error.try_into_panic() {
+                    // A bug shows as one, with its own words in the log.
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => return Err(Error::internal("place a call", error)),
+                }
+            }
+        }
+        self.fetch(scope, id, &id.to_string()).await
+    }
+
+    /// Writes the row, limits first, opens what the call needs and hands it to the carrier.
+    async fn place(&self, request: Request) -> Result<(), Error> {
+        let Request {
+            scope,
+            call,
+            settings,
+            trunk,
+            from,
+            to,
+        } = request;
+        let carrier = self.carrier()?;
+        let id = call.id;
+        let events = self.events.open(scope.organization, id);
+        let limit = self.setup.concurrent_calls;
+        if !self.setup.store.call_create(scope, &call, limit).await? {
+            return Err(Error::ConcurrentCalls { limit });
+        }
         let join_timeout = settings.join_timeout.duration();
-        let plan = self.plan(scope, call, settings).await?;
-        let id = plan.call.id;
+        let plan = match self.plan(scope, call, settings, events).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                self.call_broke(scope, id, &error).await;
+                return Err(about(error, id));
+            }
+        };
         let outbound = OutboundCall {
             plan,
             trunk,
@@ -59,26 +124,6 @@ impl Calls {
             to,
             join_timeout,
         };
-        // A task of its own: a client that goes away must not leave a row whose call was never placed.
-        let calls = self.clone();
-        let placing = tokio::spawn(async move { calls.place(scope, outbound).await });
-        match placing.await {
-            Ok(placed) => placed?,
-            // A bug shows as one, with its own words in the log.
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(error) => return Err(Error::internal("place a call", error)),
-        }
-        self.fetch(scope, id, &id.to_string()).await
-    }
-
-    /// Writes the row, limits first, and hands the call to the carrier.
-    async fn place(&self, scope: Scope, outbound: OutboundCall) -> Result<(), Error> {
-        let carrier = self.carrier()?;
-        let limit = self.setup.concurrent_calls;
-        if !self.setup.store.call_create(scope, &outbound.plan.call, limit).await? {
-            return Err(Error::ConcurrentCalls { limit });
-        }
-        let id = outbound.plan.call.id;
         let placed = carrier.place(outbound).await;
         placed.map_err(|failure| failure.about("call_id", id))?;
         Ok(())
@@ -128,8 +173,8 @@ impl Calls {
     }
 }
 
-/// Rules of form that need nothing but the request.
-fn form_check(create: &CallCreate) -> Result<(), Error> {
+/// Faults of form that need nothing but the request.
+pub fn call_faults(create: &CallCreate) -> Vec<FieldFault> {
     let mut faults = Vec::new();
     match (&create.phone_number, &create.sip_uri) {
         (None, None) => {
@@ -159,12 +204,48 @@ fn form_check(create: &CallCreate) -> Result<(), Error> {
         let message = "Not a SIP URI, such as sip:alice@192.0.2.4.";
         faults.push(FieldFault::in_body("/sip_uri", FieldReason::InvalidFormat, message));
     }
-    if create.metadata.len() > 50 {
-        let message = "At most 50 keys.";
-        faults.push(FieldFault::in_body("/metadata", FieldReason::TooLong, message).with("max", 50));
-    }
+    faults.extend(bounds_faults(create));
     faults.extend(create.call_settings.iter().flat_map(settings_faults));
-    rules::checked(faults)
+    faults
+}
+
+fn bounds_faults(create: &CallCreate) -> Vec<FieldFault> {
+    let too_long = |pointer: &str, message: &str, max: usize| {
+        FieldFault::in_body(pointer, FieldReason::TooLong, message).with("max", max)
+    };
+    let mut faults = Vec::new();
+    if create.variables.len() > VARIABLES_MAX {
+        faults.push(too_long("/variables", "At most 100 variables.", VARIABLES_MAX));
+    }
+    for (name, _) in create
+        .variables
+        .iter()
+        .filter(|(_, value)| value.chars().count() > VARIABLE_CHARS_MAX)
+        .take(10)
+    {
+        let message = "At most 4,000 characters.";
+        faults.push(too_long(&format!("/variables/{name}"), message, VARIABLE_CHARS_MAX));
+    }
+    if create.metadata.len() > METADATA_KEYS_MAX {
+        faults.push(too_long("/metadata", "At most 50 keys.", METADATA_KEYS_MAX));
+    }
+    let bytes = serde_json::to_vec(&create.metadata).map_or(0, |text| text.len());
+    if bytes > METADATA_BYTES_MAX {
+        faults.push(too_long("/metadata", "At most 16 KiB in all.", METADATA_BYTES_MAX));
+    }
+    faults
+}
+
+/// Names the call in a failure of a provider, since its record tells more.
+fn about(error: Error, id: contract::CallId) -> Error {
+    match error {
+        Error::Provider(failure) => (*failure).about("call_id", id).into(),
+        other @ (Error::NotFound { .. }
+        | Error::Invalid(_)
+        | Error::Rule { .. }
+        | Error::ConcurrentCalls { .. }
+        | Error::Internal { .. }) => other,
+    }
 }
 
 fn settings_faults(settings: &CallSettings) -> Vec<FieldFault> {

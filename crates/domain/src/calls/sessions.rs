@@ -1,20 +1,24 @@
 //! Making a session: the agent's brain, voice and ear, opened for one call.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use contract::{
-    AgentCreate, AgentId, Call, CallContext, CallDirection, CallId, CallMetrics, CallStatus, Timestamp, Variables,
-    VoiceId,
+    AgentCreate, AgentId, Call, CallContext, CallDirection, CallId, CallMetrics, CallStatus, ProviderKind, Timestamp,
+    Variables, VoiceId,
 };
 use serde_json::Map;
 
 use super::{Calls, SessionPlan, SpokenVoice};
 use crate::{
-    Error, brain,
+    Error, ProviderFailure, ProviderFault, brain,
+    events::EventPublisher,
     ports::{BrainSetup, Carrier},
     records::Scope,
     rules,
 };
+
+/// Longest wait for a brain to be ready; a caller hears nothing meanwhile.
+const OPENING: Duration = Duration::from_secs(10);
 
 impl Calls {
     pub(super) fn carrier(&self) -> Result<&Arc<dyn Carrier>, Error> {
@@ -23,7 +27,13 @@ impl Calls {
             .ok_or_else(|| Error::internal("place a call", "no carrier is wired"))
     }
 
-    pub(super) async fn plan(&self, scope: Scope, call: Call, mut agent: AgentCreate) -> Result<SessionPlan, Error> {
+    pub(super) async fn plan(
+        &self,
+        scope: Scope,
+        call: Call,
+        mut agent: AgentCreate,
+        events: EventPublisher,
+    ) -> Result<SessionPlan, Error> {
         let services = &self.setup.services;
         let voice = self.voice(scope, &agent.voice_id).await?;
         // Settled here, so that the session can name the recogniser in failures.
@@ -39,11 +49,15 @@ impl Calls {
             variables: call.variables.clone(),
             now: call.started_at,
         };
-        let brain = brain::open_brain(services, setup).await?;
+        let opening = tokio::time::timeout(OPENING, brain::open_brain(services, setup)).await;
+        let brain = opening.map_err(|_| {
+            let provider = agent.model.split('/').next().unwrap_or_default();
+            ProviderFailure::new(provider, ProviderKind::Llm, "open", ProviderFault::Timeout)
+        })??;
         spoken_texts_fill(&mut agent, &call.variables);
         let understudy = self.understudy(&voice);
         Ok(SessionPlan {
-            events: self.events.open(scope.organization, call.id),
+            events,
             scope,
             call,
             agent,
