@@ -40,7 +40,8 @@ pass "no call is left behind"
 dial uac "$NUMBER" 20 -r 10 -t t1
 pass "20 calls over TCP, none failed"
 before="$(total)"
-dial uac_cancel "$NUMBER" 20 -r 10
+# An answer may cross the CANCEL: what SIPp did not expect at that moment is no failure, an unfinished call is.
+dial uac_cancel "$NUMBER" 20 -r 10 -default_behaviors all,-abortunexp
 until_ok 20 all_over || fail "cancelled calls are left: $(cat "$WORK/body")"
 [ "$(total)" = $((before + 20)) ] || fail "a cancelled call has no record"
 pass "20 calls are cancelled right after 100 Trying, $(total "&status=cancelled") of them before they were answered"
