@@ -193,6 +193,34 @@ mod tests {
             .collect()
     }
 
+    /// What the model's own extractor makes of 1.5 s of made-up sound.
+    #[test]
+    fn features_are_those_that_the_model_was_trained_on() {
+        let samples: Vec<i16> = (0..24_000_i64)
+            .map(|at| (((at * at / 7) % 2000 - 1000) * 8) as i16)
+            .collect();
+        let features = Features::new().of(&samples);
+        for (band, frame, expected) in [
+            (0, 0, 0.8252),
+            (0, 700, 1.3022),
+            (5, 660, 1.0265),
+            (20, 655, 1.1303),
+            (33, 649, 0.5461),
+            (40, 700, 1.1009),
+            (60, 750, 0.9969),
+            (79, 640, -0.1549),
+            (79, 799, 1.0725),
+        ] {
+            let feature = features[band * FRAMES + frame];
+            assert!(
+                (feature - expected).abs() < 1e-3,
+                "band {band}, frame {frame}: {feature}"
+            );
+        }
+        let mean = features.iter().sum::<f32>() / features.len() as f32;
+        assert!((mean - 0.1131).abs() < 1e-3, "{mean}");
+    }
+
     #[test]
     fn the_short_cuts_change_nothing() {
         for count in [0, 1, 159, 16_000, 48_123, SAMPLES, SAMPLES + 7777] {

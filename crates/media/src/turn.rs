@@ -33,12 +33,14 @@ pub struct TurnConfig {
     pub pause: Duration,
     /// Silence that ends the turn if the model says it is finished.
     pub silence_short: Duration,
-    /// Silence that ends the turn without an answer of the model.
+    /// Silence that ends the turn without an answer of the model, or with an undecided one.
     pub silence_default: Duration,
     /// Silence that ends the turn if the model says there is more to come.
     pub silence_long: Duration,
     /// The model says finished from this probability on.
     pub finished_at: f32,
+    /// The model says there is more to come below this probability; between the two it is as good as silent.
+    pub unfinished_below: f32,
 }
 
 impl Default for TurnConfig {
@@ -53,7 +55,10 @@ impl Default for TurnConfig {
             silence_short: Duration::from_millis(320),
             silence_default: Duration::from_millis(700),
             silence_long: Duration::from_millis(1_800),
-            finished_at: 0.5,
+            // smart-turn v3.2, asked 200 ms into a pause of recorded telephone speech: of 35 whole sentences 89 % reach
+            // 0.5 and 74 % reach 0.9, of 34 beginnings of sentences 71 % and 29 %.
+            finished_at: 0.9,
+            unfinished_below: 0.5,
         }
     }
 }
@@ -375,9 +380,9 @@ impl TurnDetector {
 
     fn silence_needed(&self, pause: Pause) -> Duration {
         match pause.end_of_turn {
-            None => self.config.silence_default,
             Some(probability) if probability >= self.config.finished_at => self.config.silence_short,
-            Some(_) => self.config.silence_long,
+            Some(probability) if probability < self.config.unfinished_below => self.config.silence_long,
+            Some(_) | None => self.config.silence_default,
         }
     }
 

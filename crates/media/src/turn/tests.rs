@@ -14,6 +14,7 @@ enum Step {
 use Step::{Do, Murmur, Silence, Voice};
 
 const FINISHED: Step = Do(Input::EndOfTurn { probability: 0.9 });
+const UNDECIDED: Step = Do(Input::EndOfTurn { probability: 0.7 });
 const UNFINISHED: Step = Do(Input::EndOfTurn { probability: 0.1 });
 const STARTED: Step = Do(Input::AgentStarted);
 const STOPPED: Step = Do(Input::AgentStopped);
@@ -75,6 +76,11 @@ fn turns_end_by_silence_as_patient_as_the_model_says() {
             "finished, told late",
             &[Voice(20), Silence(30), FINISHED],
             "started 0, paused 19, ended 0-19 by 50",
+        ),
+        (
+            "undecided",
+            &[Voice(20), Silence(14), UNDECIDED, Silence(60)],
+            "started 0, paused 19, ended 0-19 by 63",
         ),
         (
             "unfinished",
