@@ -94,7 +94,7 @@ impl Platform {
         })?;
         let api_addr = listener.local_addr()?;
         // The phone-number library reads its metadata at first use, which no request should wait for.
-        let _ = tokio::task::spawn_blocking(|| domain::rules::e164("+14155550100"));
+        drop(tokio::task::spawn_blocking(|| domain::rules::e164("+14155550100")));
         let store = open_store(config).await?;
         let services::Configured {
             services,
