@@ -124,7 +124,9 @@ fn unit_mean(rows: &[f32], width: usize) -> Vec<f32> {
         .sum::<f32>()
         .sqrt()
         .max(f32::MIN_POSITIVE);
-    sum.iter_mut().for_each(|value| *value /= length);
+    for value in &mut sum {
+        *value /= length;
+    }
     sum
 }
 

@@ -69,11 +69,11 @@ impl G2p {
                 to: token.text.eq_ignore_ascii_case("to"),
             };
         }
-        let joined: String = sounds
-            .iter()
-            .zip(&tokens)
-            .map(|(sound, token)| format!("{sound}{}", if token.space { " " } else { "" }))
-            .collect();
+        let mut joined = String::new();
+        for (sound, token) in sounds.iter().zip(&tokens) {
+            joined.push_str(sound);
+            joined.push_str(if token.space { " " } else { "" });
+        }
         // The voice knows the flap as T and no glottal stop.
         joined.trim().replace('ɾ', "T").replace('ʔ', "t")
     }

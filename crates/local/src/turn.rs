@@ -109,8 +109,9 @@ impl Features {
             band[..alike.saturating_sub(1)].fill(constant);
         }
         let loudest = logs.iter().copied().fold(f32::MIN, f32::max);
-        logs.iter_mut()
-            .for_each(|value| *value = (value.max(loudest - 8.0) + 4.0) / 4.0);
+        for value in &mut logs {
+            *value = (value.max(loudest - 8.0) + 4.0) / 4.0;
+        }
         logs
     }
 
@@ -122,14 +123,17 @@ impl Features {
             *slot = Complex::new(at(first, index) * weight, at(second, index) * weight);
         }
         self.fft.process_with_scratch(&mut self.buffer, &mut self.scratch);
-        let mut powers = [[0.0_f32; mel::BINS]; 2];
-        for bin in 0..mel::BINS {
-            let (here, there) = (self.buffer[bin], self.buffer[(WINDOW - bin) % WINDOW].conj());
-            powers[0][bin] = (here + there).norm_sqr() / 4.0;
-            powers[1][bin] = (here - there).norm_sqr() / 4.0;
-        }
-        for (frame, power) in [first, second].into_iter().zip(&powers) {
-            for (band, energy) in self.bands.energies(power).enumerate() {
+        let both = |bin: usize| (self.buffer[bin], self.buffer[(WINDOW - bin) % WINDOW].conj());
+        let sums: [f32; mel::BINS] = std::array::from_fn(|bin| {
+            let (here, there) = both(bin);
+            (here + there).norm_sqr() / 4.0
+        });
+        let differences: [f32; mel::BINS] = std::array::from_fn(|bin| {
+            let (here, there) = both(bin);
+            (here - there).norm_sqr() / 4.0
+        });
+        for (frame, power) in [(first, sums), (second, differences)] {
+            for (band, energy) in self.bands.energies(&power).enumerate() {
                 logs[band * FRAMES + frame] = energy.max(1e-10).log10();
             }
         }

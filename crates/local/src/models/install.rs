@@ -18,7 +18,7 @@ use super::{
 };
 use crate::whisper_file;
 
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(1800);
+const LOCK_WAIT_MAX: Duration = Duration::from_mins(30);
 const LOCK_POLL: Duration = Duration::from_millis(200);
 const WORK_PREFIX: &str = ".pull-";
 

@@ -118,7 +118,13 @@ pub(super) fn sha256_of(path: &Path) -> io::Result<String> {
             count => hasher.update(&buffer[..count]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut digits = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        for half in [byte >> 4, byte & 15] {
+            digits.push(char::from(b"0123456789abcdef"[usize::from(half)]));
+        }
+    }
+    Ok(digits)
 }
 
 /// Writes a file so that after a crash there is the old content or the new, never half of it.

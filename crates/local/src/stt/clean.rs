@@ -21,11 +21,10 @@ fn without_annotations(text: &str) -> String {
     for char in text.chars() {
         match (closing, char) {
             (Some(end), _) if char == end => closing = None,
-            (Some(_), _) => {}
             (None, '[') => closing = Some(']'),
             (None, '(') => closing = Some(')'),
             (None, '*') => closing = Some('*'),
-            (None, '♪' | '♫') => {}
+            (Some(_), _) | (None, '♪' | '♫') => {}
             (None, _) => kept.push(char),
         }
     }

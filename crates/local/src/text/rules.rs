@@ -146,12 +146,14 @@ fn dotted(name: &str) -> String {
         .replace('/', " slash ")
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a rewrite")]
 fn site(captures: &Captures<'_>) -> Option<String> {
     let site = &captures["site"];
     Some(dotted(site.trim_end_matches('/')))
 }
 
 /// Digit by digit, a pause where the number is grouped.
+#[expect(clippy::unnecessary_wraps, reason = "a rewrite")]
 fn phone(captures: &Captures<'_>) -> Option<String> {
     let text = &captures[0];
     let groups: Vec<String> = text
@@ -199,6 +201,7 @@ fn money(captures: &Captures<'_>) -> Option<String> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a rewrite")]
 fn degrees(captures: &Captures<'_>) -> Option<String> {
     let number = &captures["number"];
     let (sign, number) = number.strip_prefix('-').map_or(("", number), |rest| ("minus ", rest));
@@ -216,6 +219,7 @@ fn degrees(captures: &Captures<'_>) -> Option<String> {
     ))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a rewrite")]
 fn title(captures: &Captures<'_>) -> Option<String> {
     let title = match &captures["title"] {
         "Mr" => "Mister",

@@ -1,4 +1,8 @@
 //! Writing whisper.cpp's file: header, mel filters, vocabulary, tensors.
+#![expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "names of tensors, not of files"
+)]
 
 use std::io::{self, Write};
 

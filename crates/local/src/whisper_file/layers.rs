@@ -1,4 +1,8 @@
 //! Which tensor of `CTranslate2` is which tensor of whisper.cpp.
+#![expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "names of tensors, not of files"
+)]
 
 use super::{
     ConvertError,
@@ -49,7 +53,8 @@ impl Shape {
 }
 
 fn layer_count(checkpoint: &Checkpoint<'_>, side: &str) -> usize {
-    (0..)
+    // Far above any Whisper.
+    (0..1000)
         .take_while(|layer| checkpoint.contains(&format!("{side}/layer_{layer}/ffn/linear_0/weight")))
         .count()
 }

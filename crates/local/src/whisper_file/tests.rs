@@ -61,7 +61,9 @@ fn encode(variables: &[(String, Vec<usize>)]) -> Vec<u8> {
     for (name, dims) in variables {
         text(&mut bytes, name);
         bytes.push(dims.len() as u8);
-        dims.iter().for_each(|dim| bytes.extend((*dim as u32).to_le_bytes()));
+        for dim in dims {
+            bytes.extend((*dim as u32).to_le_bytes());
+        }
         bytes.push(0);
         let count: usize = dims.iter().product();
         bytes.extend((count as u32 * 4).to_le_bytes());

@@ -77,7 +77,6 @@ async fn answered(
     let (mut answered, mut wanted) = (0, 0);
     for (words, intent) in phrases {
         let outcome = outcome(embedder, script, words).await;
-        println!("{words} ({intent:?}): {outcome:?}");
         wanted += usize::from(intent.is_some());
         if let Outcome::Answered(answer) = outcome {
             assert_eq!(Some(&answer), intent.as_ref(), "{words}");
@@ -104,7 +103,8 @@ async fn known_questions_are_answered_and_none_wrongly() {
     let embedder = engines().embedder();
     let (script, phrases) = file();
     let (right, wanted) = answered(&embedder, &script, &phrases).await;
-    assert!(right * 100 >= wanted * 50, "{right} of {wanted} answered");
+    // Three quarters; measured: 28 of 34, the others asked back.
+    assert!(right * 4 >= wanted * 3, "{right} of {wanted} answered");
 }
 
 #[tokio::test]
@@ -113,5 +113,6 @@ async fn other_questions_are_answered_and_none_wrongly() {
     let (script, _) = file();
     let phrases = HELD_OUT.map(|(words, intent)| (words.to_owned(), intent.map(str::to_owned)));
     let (right, wanted) = answered(&embedder, &script, &phrases).await;
-    assert!(right * 100 >= wanted * 50, "{right} of {wanted} answered");
+    // Measured: 14 of 16, the others asked back.
+    assert!(right * 4 >= wanted * 3, "{right} of {wanted} answered");
 }

@@ -56,7 +56,7 @@ fn tones_of_the_network_are_not_speech() {
 
 #[test]
 fn silence_and_noise_are_not_speech() {
-    assert!(speech_share(&[0; 32_000]) < 0.05);
+    assert!(speech_share(&[0; 1000].repeat(32)) < 0.05);
     let mut state = 7_u32;
     let noise: Vec<i16> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
