@@ -64,8 +64,10 @@ pub struct LanguageModelBrain {
     temperature: f32,
     system: String,
     history: VecDeque<ChatMessage>,
-    /// The caller's words that were answered last, until some of the answer was heard.
+    /// The caller's words that were answered last, until the caller heard something.
     unanswered: String,
+    /// The history ends with what was heard of the last answer.
+    heard: bool,
 }
 
 impl LanguageModelBrain {
@@ -78,6 +80,7 @@ impl LanguageModelBrain {
             system: system_prompt(setup),
             history: VecDeque::new(),
             unanswered: String::new(),
+            heard: false,
         }
     }
 
@@ -129,6 +132,13 @@ impl LanguageModelBrain {
     }
 }
 
+/// What comes after `known`, if `words` begin with exactly these words.
+fn after<'a>(words: &'a str, known: &str) -> Option<&'a str> {
+    words
+        .strip_prefix(known)
+        .filter(|rest| known.is_empty() || rest.is_empty() || rest.starts_with(char::is_whitespace))
+}
+
 /// The end of a text that is too long: the newest words count.
 fn cut(text: &str) -> String {
     let excess = text.chars().count().saturating_sub(MESSAGE_CHARACTERS_MAX);
@@ -172,7 +182,8 @@ impl Brain for LanguageModelBrain {
     async fn answer(&mut self, words: &str) -> Result<BrainStream, ProviderFailure> {
         // Words whose answer nobody heard come again, with what the caller added.
         let known = std::mem::replace(&mut self.unanswered, words.to_owned());
-        let added = words.strip_prefix(&known).map_or(words, str::trim_start);
+        let added = after(words, &known).unwrap_or(words).trim();
+        self.heard = false;
         if !added.is_empty() {
             self.remember(ChatRole::User, added);
         }
@@ -180,20 +191,33 @@ impl Brain for LanguageModelBrain {
     }
 
     fn heard(&mut self, text: &str, interrupted: bool) {
-        if self.history.back().is_some_and(|last| last.role == ChatRole::Assistant) {
-            self.history.pop_back();
-        }
         let text = text.trim();
         if text.is_empty() {
+            // Nothing of an answer stands in the history before it is heard.
             return;
         }
+        if self.heard {
+            self.history.pop_back();
+        }
         self.unanswered.clear();
+        // Not if it joins earlier words of the agent: those stay.
+        self.heard = self.history.back().is_none_or(|last| last.role == ChatRole::User);
         let text = if interrupted {
             format!("{text} (interrupted)")
         } else {
             text.to_owned()
         };
         self.remember(ChatRole::Assistant, &text);
+    }
+
+    fn said(&mut self, text: &str) {
+        let text = text.trim();
+        if text.is_empty() {
+            return;
+        }
+        self.unanswered.clear();
+        self.heard = false;
+        self.remember(ChatRole::Assistant, text);
     }
 }
 

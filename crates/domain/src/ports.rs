@@ -323,8 +323,14 @@ pub trait Brain: Send {
     async fn greet(&mut self, prompt: &str) -> Result<BrainStream, ProviderFailure>;
     /// Answers the caller's words.
     async fn answer(&mut self, words: &str) -> Result<BrainStream, ProviderFailure>;
-    /// What was really heard of the last answer; told before the next `answer`.
+    /// What was really heard of the last answer or greeting; told before the next `answer`. Empty and interrupted:
+    /// nothing of it, as the caller went on talking; all the words come again with the next `answer`. That may be
+    /// told of an answer that was cancelled before this brain was asked for it.
     fn heard(&mut self, text: &str, interrupted: bool);
+    /// What the caller heard from the agent without this brain: a fixed greeting, a message into silence.
+    fn said(&mut self, text: &str) {
+        let _ = text;
+    }
 }
 
 /// Hears speech in one call, frame by frame. Keeps state; cheap enough for the session's own task.

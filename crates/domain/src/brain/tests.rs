@@ -71,7 +71,7 @@ async fn the_system_prompt_has_its_variables_and_says_that_it_is_a_phone_call() 
 #[tokio::test]
 async fn only_what_was_heard_is_remembered() {
     let (recorder, mut brain) = brain();
-    brain.heard("Hello, Acme.", false);
+    brain.said("Hello, Acme.");
     drop(brain.answer("When are you open?").await.unwrap());
     brain.heard("We are open from nine to", false);
     brain.heard("We are open from", true);
@@ -94,6 +94,52 @@ async fn words_after_an_unheard_answer_join_the_words_before_it() {
     brain.heard("", true);
     drop(brain.answer("to book a table").await.unwrap());
     assert_eq!(recorder.conversation(), ["u: I would like to book a table"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_never_asked_for_leaves_the_one_before_in_the_conversation() {
+    let (recorder, mut brain) = brain();
+    drop(brain.answer("When are you open?").await.unwrap());
+    brain.heard("From nine to five.", false);
+    // Cancelled while it waited.
+    brain.heard("", true);
+    drop(brain.answer("And on Sunday?").await.unwrap());
+    brain.heard("", true);
+    brain.heard("", true);
+    drop(brain.answer("And on Sundays, too?").await.unwrap());
+    assert_eq!(
+        recorder.conversation(),
+        [
+            "u: When are you open?",
+            "a: From nine to five.",
+            "u: And on Sunday? And on Sundays, too?"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_was_said_without_the_model_is_part_of_the_conversation() {
+    let (recorder, mut brain) = brain();
+    brain.said("Hello, Acme.");
+    drop(brain.answer("I would like").await.unwrap());
+    brain.heard("", true);
+    brain.said("Are you still there?");
+    brain.said(" ");
+    drop(brain.answer("I would like a table.").await.unwrap());
+    brain.heard("Of course.", false);
+    brain.said("For which day?");
+    drop(brain.answer("Friday.").await.unwrap());
+    assert_eq!(
+        recorder.conversation(),
+        [
+            "a: Hello, Acme.",
+            "u: I would like",
+            "a: Are you still there?",
+            "u: I would like a table.",
+            "a: Of course. For which day?",
+            "u: Friday."
+        ]
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     mem,
+    sync::Arc,
 };
 
 use chrono::NaiveDate;
@@ -58,7 +59,7 @@ impl Reply {
 }
 
 /// What the caller's next words answer.
-#[derive(Default)]
+#[derive(Clone, Default)]
 enum Pending {
     #[default]
     Nothing,
@@ -69,6 +70,7 @@ enum Pending {
 }
 
 /// A slot being filled on the way to a goal.
+#[derive(Clone)]
 struct Filling {
     goal: Goal,
     slot: usize,
@@ -84,10 +86,11 @@ struct Said<'a> {
     talk: Option<Talk>,
 }
 
-/// Memory of one call.
+/// Memory of one call. A clone is as large as what was said so far, however large the script.
+#[derive(Clone)]
 pub(super) struct Dialogue {
-    script: Script,
-    variables: Variables,
+    script: Arc<Script>,
+    variables: Arc<Variables>,
     today: NaiveDate,
     pending: Pending,
     values: BTreeMap<String, Value>,
@@ -99,13 +102,15 @@ pub(super) struct Dialogue {
     last_said: String,
     /// `last_said` is ours and nobody told yet what of it was heard.
     unheard: bool,
+    /// `last_said` is not ours.
+    told: bool,
 }
 
 impl Dialogue {
     pub(super) fn new(script: Script, variables: Variables, today: NaiveDate) -> Self {
         Self {
-            script,
-            variables,
+            script: Arc::new(script),
+            variables: Arc::new(variables),
             today,
             pending: Pending::Nothing,
             values: BTreeMap::new(),
@@ -114,6 +119,7 @@ impl Dialogue {
             misses: 0,
             last_said: String::new(),
             unheard: false,
+            told: false,
         }
     }
 
@@ -143,9 +149,19 @@ impl Dialogue {
         }
     }
 
+    /// What the caller heard without us is what "repeat that" means.
+    pub(super) fn said(&mut self, text: &str) {
+        if !text.trim().is_empty() {
+            text.trim().clone_into(&mut self.last_said);
+            self.unheard = false;
+            self.told = true;
+        }
+    }
+
     fn saying(&mut self, reply: Reply) -> Reply {
         reply.text.clone_into(&mut self.last_said);
         self.unheard = true;
+        self.told = false;
         reply
     }
 
@@ -168,7 +184,8 @@ impl Dialogue {
     }
 
     fn small_talk(&mut self, talk: Talk) -> Reply {
-        let asked_else = self.last_said.ends_with('?') && self.last_said.contains(" else");
+        let asked = self.last_said.ends_with('?');
+        let asked_else = asked && self.last_said.contains(" else");
         match talk {
             Talk::Greeting => Reply::say(GREETING),
             Talk::Thanks => Reply::say(format!("You're welcome. {ANYTHING_ELSE}")),
@@ -177,7 +194,8 @@ impl Dialogue {
             Talk::Goodbye => Reply::last(GOODBYE),
             Talk::Cancel => Reply::say("All right. What else can I do for you?"),
             Talk::No if asked_else => Reply::last(GOODBYE),
-            Talk::Yes if asked_else => Reply::say("Please go ahead."),
+            // "Are you still there?" is an owner's question that no example answers.
+            Talk::Yes if asked_else || asked && self.told => Reply::say("Please go ahead."),
             Talk::Yes | Talk::No => self.miss(),
         }
     }
@@ -517,7 +535,7 @@ impl Dialogue {
 
     /// Fills in slots (one not stored yet first), then variables. What has no value is left out.
     fn filled(&self, text: &str, candidate: Option<(&str, &Value)>) -> String {
-        let mut values = self.variables.clone();
+        let mut values = Variables::clone(&self.variables);
         values.extend(
             self.values
                 .iter()
