@@ -2,6 +2,7 @@
 
 mod chat;
 mod speech;
+mod thoughts;
 mod transcription;
 
 use std::{sync::Arc, time::Duration};

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::OpenAiProvider;
+use super::{OpenAiProvider, thoughts::Thoughts};
 use crate::{
     http::{Body, ErrorObject},
     sse::Events,
@@ -111,6 +111,7 @@ struct Answer {
     body: Body,
     form: Form,
     ready: VecDeque<BrainEvent>,
+    thoughts: Thoughts,
     bytes: usize,
     end_call: bool,
     /// The server said that the answer is complete.
@@ -124,6 +125,7 @@ impl Answer {
             body,
             form: Form::Unknown,
             ready: VecDeque::new(),
+            thoughts: Thoughts::default(),
             bytes: 0,
             end_call: false,
             complete: false,
@@ -200,8 +202,10 @@ impl Answer {
         };
         self.complete |= choice.finish_reason.is_some();
         let Some(delta) = choice.delta else { return Ok(()) };
-        self.ready
-            .extend(delta.content.filter(|text| !text.is_empty()).map(BrainEvent::Text));
+        if let Some(text) = delta.content {
+            let spoken = self.thoughts.without(&text);
+            self.say(spoken);
+        }
         let names = delta
             .tool_calls
             .into_iter()
@@ -236,8 +240,16 @@ impl Answer {
         Ok(())
     }
 
+    fn say(&mut self, text: String) {
+        if !text.is_empty() {
+            self.ready.push_back(BrainEvent::Text(text));
+        }
+    }
+
     fn close(&mut self) {
         self.over = true;
+        let rest = self.thoughts.finish();
+        self.say(rest);
         if std::mem::take(&mut self.end_call) {
             self.ready.push_back(BrainEvent::EndCall);
         }

@@ -68,6 +68,23 @@ async fn an_answer_comes_whole_however_its_bytes_are_cut() {
 }
 
 #[tokio::test]
+async fn what_a_model_thinks_aloud_is_not_part_of_the_answer() {
+    let whole = "<think>The caller greets me. 1 < 2, so </thin I greet back.</think>\n\nHello, 1 <2 <th";
+    for size in [1, 2, 5, 1000] {
+        let pieces: Vec<String> = whole
+            .as_bytes()
+            .chunks(size)
+            .map(|piece| delta(std::str::from_utf8(piece).unwrap()))
+            .collect();
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).chain(["data: [DONE]\n\n"]).collect();
+        let server = Server::start(events(&pieces)).await;
+        let (told, failure) = answer(&server.provider()).await;
+        assert!(failure.is_none(), "{failure:?}");
+        assert_eq!(told, "\n\nHello, 1 <2 <th", "in pieces of {size}");
+    }
+}
+
+#[tokio::test]
 async fn the_request_is_what_the_api_documents() {
     let server = Server::start(events(&["data: [DONE]\n\n"])).await;
     answer(&server.provider()).await;
