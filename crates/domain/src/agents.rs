@@ -12,7 +12,8 @@ use contract::{
 
 use crate::{
     Error,
-    ports::{Clock, Services, Store},
+    guide::Warmer,
+    ports::{Clock, SentenceEmbedder, Services, Store},
     records::{AgentRecord, Listing, Page, Scope},
     rules,
 };
@@ -71,6 +72,7 @@ pub struct Agents {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     models: Arc<ModelNames>,
+    warmer: Option<Warmer>,
 }
 
 impl Agents {
@@ -80,6 +82,21 @@ impl Agents {
             store,
             clock,
             models: Arc::new(models),
+            warmer: None,
+        }
+    }
+
+    /// Embeds the scripts of `builtin/guide` agents as they are saved, so that the first call need not wait for it.
+    /// The embedder must be the one that calls use.
+    #[must_use]
+    pub fn with_embedder(mut self, embedder: Arc<dyn SentenceEmbedder>) -> Self {
+        self.warmer = Some(Warmer::new(embedder));
+        self
+    }
+
+    fn warm(&self, settings: &AgentCreate) {
+        if let (Some(warmer), Some(script), GUIDE) = (&self.warmer, &settings.script, settings.model.as_str()) {
+            warmer.start(script.clone());
         }
     }
 
@@ -95,6 +112,7 @@ impl Agents {
             updated_at: now,
         };
         self.store.agent_create(scope, &agent).await?;
+        self.warm(&agent.settings);
         Ok(agent)
     }
 
@@ -120,6 +138,7 @@ impl Agents {
         agent.updated_at = self.clock.now();
         let known = self.store.agent_update(scope, &agent).await?;
         if known {
+            self.warm(&agent.settings);
             Ok(agent)
         } else {
             Err(Error::not_found("agent", id))

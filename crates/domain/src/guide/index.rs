@@ -27,6 +27,8 @@ pub(super) const VERBATIM: f32 = 0.85;
 
 /// Sentences of one utterance that are looked at.
 const PIECES_MAX: usize = 4;
+/// Examples embedded in one go; between two goes, the words of calls have their turn.
+const BATCH: usize = 16;
 /// Longest utterance that is looked at, in characters; a recogniser writes more only when it loops.
 const UTTERANCE_CHARS_MAX: usize = 1000;
 /// Vectors kept for scripts of earlier calls, all together (about 1.5 kB each).
@@ -89,12 +91,11 @@ impl GuideIndex {
             .chain(actions)
             .flat_map(|(goal, examples)| examples.iter().map(move |example| (goal, example)))
             .collect();
-        if all.is_empty() {
-            return Ok(Self { examples: Vec::new() });
+        let mut vectors = Vec::with_capacity(all.len());
+        for batch in all.chunks(BATCH) {
+            let texts = batch.iter().map(|(_, example)| meaning(example)).collect();
+            vectors.extend(embedder.embed(texts).await?);
         }
-        let vectors = embedder
-            .embed(all.iter().map(|(_, example)| meaning(example)).collect())
-            .await?;
         let examples = all.into_iter().zip(vectors).map(|((goal, example), vector)| Example {
             goal,
             plain: plain(example),

@@ -11,6 +11,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod values;
+mod warm;
 mod words;
 
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 
 pub use index::{GuideIndex, MARGIN, PLAUSIBLE, SURE};
+pub(crate) use warm::Warmer;
+pub use warm::warm;
 
 use crate::{
     ProviderFailure,
@@ -34,6 +37,8 @@ pub struct Guide {
     embedder: Arc<dyn SentenceEmbedder>,
     index: Arc<GuideIndex>,
     dialogue: Dialogue,
+    /// As it was before the last answer, until something of that was heard.
+    before: Option<Dialogue>,
 }
 
 impl Guide {
@@ -46,6 +51,7 @@ impl Guide {
             embedder,
             index,
             dialogue,
+            before: None,
         })
     }
 }
@@ -58,12 +64,25 @@ impl Brain for Guide {
     }
 
     async fn answer(&mut self, words: &str) -> Result<BrainStream, ProviderFailure> {
+        // If this is dropped while it waits, nothing is to be undone.
+        self.before = None;
         let found = self.index.find(self.embedder.as_ref(), words).await?;
+        self.before = Some(self.dialogue.clone());
         Ok(spoken(self.dialogue.answer(words, &found)))
     }
 
+    /// An answer that nobody heard has not happened: the same words come again, with what the caller added.
     fn heard(&mut self, text: &str, interrupted: bool) {
-        self.dialogue.heard(text, interrupted);
+        let before = self.before.take();
+        if !(interrupted && text.trim().is_empty()) {
+            self.dialogue.heard(text, interrupted);
+        } else if let Some(before) = before {
+            self.dialogue = before;
+        }
+    }
+
+    fn said(&mut self, text: &str) {
+        self.dialogue.said(text);
     }
 }
 

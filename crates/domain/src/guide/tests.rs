@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Likeness by shared words: enough for the course of a dialogue; meaning itself is tested with the real model.
+/// Counts how often it is asked, and knows the most texts it was asked for at once.
 #[derive(Default)]
-struct WordBag(AtomicUsize);
+struct WordBag(AtomicUsize, AtomicUsize);
 
 const DIMENSIONS: usize = 512;
 
@@ -17,6 +18,7 @@ const DIMENSIONS: usize = 512;
 impl SentenceEmbedder for WordBag {
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, ProviderFailure> {
         self.0.fetch_add(1, Ordering::Relaxed);
+        self.1.fetch_max(texts.len(), Ordering::Relaxed);
         Ok(texts.iter().map(|text| bag(text)).collect())
     }
 }
@@ -263,7 +265,7 @@ async fn an_end_call_action_says_its_words_and_ends() {
 #[tokio::test]
 async fn repeating_says_all_of_an_interrupted_answer_and_what_others_said_for_us() {
     let mut guide = Guide::open(Arc::new(WordBag::default()), setup(shop())).await.unwrap();
-    guide.heard("Welcome to the shop.", false);
+    guide.said("Welcome to the shop.");
     assert_eq!(
         collect(guide.answer("What did you say?").await.unwrap()).await,
         "Welcome to the shop."
@@ -274,6 +276,109 @@ async fn repeating_says_all_of_an_interrupted_answer_and_what_others_said_for_us
         collect(guide.answer("Can you repeat that?").await.unwrap()).await,
         "We are open from nine to five."
     );
+}
+
+/// Words whose answer nobody hears, as the caller goes on talking.
+async fn unheard(guide: &mut Guide, words: &str) {
+    drop(guide.answer(words).await.unwrap());
+    guide.heard("", true);
+}
+
+/// Words whose answer is heard to its end.
+async fn heard(guide: &mut Guide, words: &str) -> String {
+    let answer = collect(guide.answer(words).await.unwrap()).await;
+    guide.heard(&answer, false);
+    answer
+}
+
+#[tokio::test]
+async fn an_unheard_answer_leaves_the_choice_that_was_offered() {
+    let mut guide = Guide::open(Arc::new(WordBag::default()), setup(shop())).await.unwrap();
+    assert_eq!(
+        heard(&mut guide, "The wine list?").await,
+        "Do you mean: Red wine, or: White wine?"
+    );
+    unheard(&mut guide, "The").await;
+    assert_eq!(heard(&mut guide, "The second one.").await, "Riesling.");
+}
+
+#[tokio::test]
+async fn an_unheard_answer_leaves_the_slot_and_what_was_said_before() {
+    let mut guide = Guide::open(Arc::new(WordBag::default()), setup(shop())).await.unwrap();
+    heard(&mut guide, "Where is my order?").await;
+    unheard(&mut guide, "Four five").await;
+    // Cancelled before the guide was asked: nothing more to undo.
+    guide.heard("", true);
+    assert_eq!(
+        heard(&mut guide, "What did you say?").await,
+        "What is your order number?"
+    );
+    assert_eq!(heard(&mut guide, "Four five six.").await, "4 5 6, right?");
+    guide.heard("", true);
+    assert_eq!(heard(&mut guide, "Yes.").await, "Order 4 5 6 is on its way.");
+}
+
+#[tokio::test]
+async fn an_unheard_answer_is_no_miss() {
+    let mut guide = Guide::open(Arc::new(WordBag::default()), setup(shop())).await.unwrap();
+    for _ in 0..3 {
+        unheard(&mut guide, "Um, I wondered").await;
+    }
+    assert_eq!(heard(&mut guide, "Um, I wondered quux.").await, "I don't know that.");
+    assert_eq!(heard(&mut guide, "Quux.").await, "I don't know that.");
+    assert_eq!(heard(&mut guide, "Quux.").await, "I can't help. [end]");
+}
+
+#[tokio::test]
+async fn what_was_said_without_the_guide_is_repeated_and_its_question_can_be_answered() {
+    let mut guide = Guide::open(Arc::new(WordBag::default()), setup(shop())).await.unwrap();
+    heard(&mut guide, "When are you open?").await;
+    guide.said("Are you still there?");
+    assert_eq!(heard(&mut guide, "Pardon?").await, "Are you still there?");
+    guide.said("Are you still there?");
+    assert_eq!(heard(&mut guide, "Yes.").await, "Please go ahead.");
+    assert_eq!(heard(&mut guide, "Yes.").await, "I don't know that.");
+}
+
+#[tokio::test]
+async fn a_script_is_embedded_ahead_in_small_batches() {
+    let examples: Vec<String> = (0..40).map(|number| format!("example {number}")).collect();
+    let script = json!({ "answers": [{ "examples": examples, "answer": "Yes." }] });
+    let setup = setup(script);
+    let bag = Arc::new(WordBag::default());
+    let embedder: Arc<dyn SentenceEmbedder> = bag.clone();
+    warm(&embedder, setup.agent.script.as_ref().unwrap()).await.unwrap();
+    assert_eq!((bag.0.load(Ordering::Relaxed), bag.1.load(Ordering::Relaxed)), (3, 16));
+    let mut guide = Guide::open(embedder, setup).await.unwrap();
+    assert_eq!(bag.0.load(Ordering::Relaxed), 3, "embedded again");
+    assert_eq!(heard(&mut guide, "Well, example 39?").await, "Yes.");
+}
+
+#[tokio::test]
+async fn scripts_are_embedded_in_the_background_as_long_as_few_wait() {
+    let script = |number: usize| {
+        setup(json!({ "answers": [{ "examples": [format!("example {number}")], "answer": "Yes." }] }))
+            .agent
+            .script
+            .unwrap()
+    };
+    let bag = Arc::new(WordBag::default());
+    let embedder: Arc<dyn SentenceEmbedder> = bag.clone();
+    let warmer = Warmer::new(embedder.clone());
+    for number in 0..20 {
+        warmer.start(script(number));
+    }
+    while !warmer.is_idle() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bag.0.load(Ordering::Relaxed), 8);
+    warm(&embedder, &script(7)).await.unwrap();
+    assert_eq!(bag.0.load(Ordering::Relaxed), 8, "embedded again");
+    warmer.start(script(8));
+    while !warmer.is_idle() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(bag.0.load(Ordering::Relaxed), 9);
 }
 
 #[tokio::test]
