@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use contract::{ActionKind, AfterFallback, Script, ScriptSlot, Variables};
 
 use super::{
+    corrections::{is_correction, without_marker},
     index::{Goal, Match, VERBATIM},
     talk::{Talk, talk},
     values::{Value, extract, extract_in_passing, yes_no},
@@ -569,35 +570,4 @@ fn picked(options: &[Goal], said: &str) -> Option<Goal> {
         [first, _] if has(&["first", "former", "one"]) => Some(*first),
         _ => None,
     }
-}
-
-const MARKERS: [&str; 11] = [
-    "no wait",
-    "no sorry",
-    "no",
-    "nope",
-    "sorry",
-    "actually",
-    "wait",
-    "correction",
-    "i meant",
-    "i said",
-    "not",
-];
-
-fn is_correction(said: &str) -> bool {
-    without_marker(said) != plain(said)
-}
-
-/// The words without the "no, sorry" before them.
-fn without_marker(said: &str) -> String {
-    let said = plain(said);
-    let mut rest = said.as_str();
-    while let Some(next) = MARKERS
-        .iter()
-        .find_map(|marker| rest.strip_prefix(marker).and_then(|rest| rest.strip_prefix(' ')))
-    {
-        rest = next;
-    }
-    rest.to_owned()
 }

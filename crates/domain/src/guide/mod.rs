@@ -5,6 +5,7 @@
 //! that every phone user expects (greetings, thanks, "can you repeat that", goodbyes) works without a script and
 //! gives way to one. The guide's own few sentences are English.
 
+mod corrections;
 mod dialogue;
 mod index;
 mod talk;
