@@ -103,7 +103,10 @@ impl Platform {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let voices = Voices::new(store.clone(), clock.clone());
         voices.register_system(system_voices).await?;
-        let agents = Agents::new(store.clone(), clock.clone(), ModelNames::of(&services));
+        let mut agents = Agents::new(store.clone(), clock.clone(), ModelNames::of(&services));
+        if let Some(embedder) = &services.embedder {
+            agents = agents.with_embedder(embedder.clone());
+        }
         let calls = Calls::new(CallsSetup {
             store: store.clone(),
             recordings: Arc::new(FileRecordings::new(config.data.join("recordings"))),
