@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use contract::OrganizationId;
 use domain::{agents::Agents, calls::Calls, keys::Keys, ports::Clock, telephony::Telephony, voices::Voices};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ApiConfig,
     limits::{Attempts, RateLimiter},
+    places::Places,
 };
 
 /// Tells whether the program can do its work; the text says what is missing.
@@ -50,6 +52,7 @@ struct Inner {
     parts: AppParts,
     limiter: RateLimiter,
     attempts: Attempts,
+    streams: Places<OrganizationId>,
     stopping: AtomicBool,
     stop: CancellationToken,
 }
@@ -64,6 +67,7 @@ impl App {
             parts,
             limiter,
             attempts,
+            streams: Places::default(),
             stopping,
             stop,
         }))
@@ -98,6 +102,11 @@ impl App {
 
     pub(crate) fn limiter(&self) -> &RateLimiter {
         &self.0.limiter
+    }
+
+    /// Event streams that organisations hold.
+    pub(crate) fn streams(&self) -> &Places<OrganizationId> {
+        &self.0.streams
     }
 
     pub(crate) fn attempts(&self) -> &Attempts {

@@ -16,6 +16,10 @@ pub struct ApiConfig {
     pub header_timeout_ms: u64,
     /// Most connections at once; one more is refused.
     pub connections_max: usize,
+    /// Most connections at once from one address (IPv6: one /64 network).
+    pub connections_per_address_max: usize,
+    /// Most event streams of one organisation at once.
+    pub event_streams_max: usize,
     /// Longest wait for requests under way at shutdown, in milliseconds.
     pub shutdown_timeout_ms: u64,
     /// Time between keep-alive comments of an event stream, in milliseconds.
@@ -32,6 +36,8 @@ impl Default for ApiConfig {
             request_timeout_ms: 30_000,
             header_timeout_ms: 10_000,
             connections_max: 1024,
+            connections_per_address_max: 256,
+            event_streams_max: 32,
             shutdown_timeout_ms: 10_000,
             keep_alive_ms: 15_000,
             rate_limit: RateLimitConfig::default(),

@@ -105,6 +105,14 @@ impl Problem {
             .header(RETRY_AFTER, OVERLOAD_RETRY_SECONDS)
     }
 
+    /// Every place of `policy` is taken.
+    pub(crate) fn no_place(policy: &str, limit: usize, message: &str) -> Self {
+        Self::overload(message)
+            .with("policy", policy)
+            .with("limit", limit)
+            .with("remaining", 0)
+    }
+
     /// No credentials that are valid. `challenge` follows the realm in `WWW-Authenticate`.
     pub fn unauthorized(reason: Reason, message: &str) -> Self {
         let challenge = if reason == Reason::MissingCredentials {
@@ -223,7 +231,7 @@ impl From<domain::Error> for Problem {
                     format!("There is no {resource} with this id."),
                 )
                 .with("resource", resource)
-                .with("id", id);
+                .with("id", shortened(id));
                 field.into_iter().fold(problem, |problem, field| {
                     problem.with("field", field.trim_start_matches('/'))
                 })
@@ -244,6 +252,16 @@ impl From<domain::Error> for Problem {
                 Self::new(Reason::Internal, "Something broke on our side.").because(chain)
             }
         }
+    }
+}
+
+/// Longer than any id; what a client wrote in place of one may be as large as a body.
+const ID_CHARS_MAX: usize = 256;
+
+fn shortened(id: String) -> String {
+    match id.char_indices().nth(ID_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &id[..end]),
+        None => id,
     }
 }
 

@@ -1,12 +1,15 @@
 //! The accept loop: deadlines for slow clients, a cap on connections, an orderly end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
-use hyper::{Request, body::Incoming};
+use hyper::{Request, body::Incoming, server::conn::http1::Builder};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -21,6 +24,8 @@ use tower::ServiceExt as _;
 use crate::{
     App, Peer, Problem,
     bare::{self, Enveloped},
+    limits::network,
+    places::{Place, Places},
 };
 
 /// Most headers of a request.
@@ -28,9 +33,6 @@ const HEADERS_MAX: usize = 100;
 
 /// Most bytes of a request's head; also the read buffer of a connection.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-
-/// Requests at once on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 100;
 
 /// Refused connections that are told so at once; more are closed without a word.
 const REFUSALS_MAX: usize = 64;
@@ -77,8 +79,10 @@ pub async fn serve_router(listener: TcpListener, app: App, router: Router, shutd
 struct Server {
     app: App,
     router: Router,
-    http: Arc<Builder<TokioExecutor>>,
+    /// HTTP/1.1 only: what its library refuses by itself becomes an envelope, which HTTP/2's frames do not allow.
+    http: Builder,
     places: Arc<Semaphore>,
+    addresses: Places<IpAddr>,
     refusals: Arc<Semaphore>,
     tracker: TaskTracker,
     /// Ends connections after the request they are at.
@@ -87,23 +91,24 @@ struct Server {
     abort: CancellationToken,
 }
 
+/// What a connection holds while it lives.
+struct Held {
+    _of_address: Place<IpAddr>,
+    _of_server: OwnedSemaphorePermit,
+}
+
 impl Server {
     fn new(app: App, router: Router) -> Self {
         let head_patience = Duration::from_millis(app.config().header_timeout_ms);
-        let mut http = Builder::new(TokioExecutor::new());
-        http.http1()
-            .timer(TokioTimer::new())
+        let mut http = Builder::new();
+        // The wait for a head begins with the connection, so one that says nothing ends too.
+        http.timer(TokioTimer::new())
             .header_read_timeout(head_patience)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_BYTES_MAX);
-        http.http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_BYTES_MAX as u32)
-            .keep_alive_interval(head_patience)
-            .keep_alive_timeout(head_patience);
         Self {
-            http: Arc::new(http),
+            http,
+            addresses: Places::default(),
             places: Arc::new(Semaphore::new(app.config().connections_max)),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             tracker: TaskTracker::new(),
@@ -129,28 +134,48 @@ impl Server {
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let _ = stream.set_nodelay(true);
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            self.serve_one(stream, peer, place);
-        } else if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
-            let bytes = bare::answer(
-                &Problem::overload("The server has no place for another connection."),
-                &**self.app.clock(),
-            );
-            tokio::spawn(async move {
-                let _permit = permit;
-                let _ = timeout(REFUSAL_TIME_MAX, refuse(stream, bytes)).await;
-            });
+        match self.place(peer.ip()) {
+            Ok(place) => self.serve_one(stream, peer, place),
+            Err(problem) => self.turn_away(stream, &problem),
         }
     }
 
-    fn serve_one(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    fn place(&self, address: IpAddr) -> Result<Held, Problem> {
+        let config = self.app.config();
+        let (limit, limit_of_one) = (config.connections_max, config.connections_per_address_max);
+        let of_address = self.addresses.take(network(address), limit_of_one).ok_or_else(|| {
+            let message = "This address has no place for another connection.";
+            Problem::no_place("connections_per_address", limit_of_one, message)
+        })?;
+        let of_server = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let message = "The server has no place for another connection.";
+            Problem::no_place("connections", limit, message)
+        })?;
+        Ok(Held {
+            _of_address: of_address,
+            _of_server: of_server,
+        })
+    }
+
+    fn turn_away(&self, stream: TcpStream, problem: &Problem) {
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            return;
+        };
+        let bytes = bare::answer(problem, &**self.app.clock());
+        tokio::spawn(async move {
+            let _permit = permit;
+            let _ = timeout(REFUSAL_TIME_MAX, refuse(stream, bytes)).await;
+        });
+    }
+
+    fn serve_one(&self, stream: TcpStream, peer: SocketAddr, place: Held) {
         let router = self.router.clone();
         let service = tower::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             router.clone().oneshot(request)
         });
         let io = Enveloped::new(TokioIo::new(stream), Arc::clone(self.app.clock()));
-        let http = Arc::clone(&self.http);
+        let http = self.http.clone();
         // A connection of after the signal answers once that the server is stopping, and closes by that answer.
         let drain = if self.drain.is_cancelled() {
             CancellationToken::new()
@@ -174,7 +199,7 @@ impl Server {
                 }
             };
             if let Err(error) = result {
-                tracing::debug!(error, "a connection ended badly");
+                tracing::debug!(%error, "a connection ended badly");
             }
         });
     }

@@ -87,6 +87,43 @@ async fn half_a_head_and_then_silence_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let app = TestApp::builder()
+        .config(|config| config.header_timeout_ms = 200)
+        .start()
+        .await;
+    assert!(exchange(&app, b"").await.is_empty());
+}
+
+#[tokio::test]
+async fn http_2_is_not_spoken_and_gets_no_answer_outside_the_contract() {
+    let app = TestApp::start().await;
+    let answer = exchange(&app, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    assert!(answer.is_empty() || Answer::from_raw(&answer).pair() == "bad_request.malformed_header");
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_every_place() {
+    let app = TestApp::builder()
+        .config(|config| config.connections_per_address_max = 1)
+        .start()
+        .await;
+    let mut first = TcpStream::connect(app.address).await.unwrap();
+    first
+        .write_all(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    first.read_u8().await.unwrap();
+    let refused = Answer::from_raw(&exchange(&app, b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n").await);
+    assert_eq!(
+        refused.details(),
+        serde_json::json!({
+            "reason": "overload", "policy": "connections_per_address", "limit": 1, "remaining": 0, "retry_after": 5,
+        })
+    );
+}
+
+#[tokio::test]
 async fn past_the_cap_a_connection_is_told_to_come_back() {
     let app = TestApp::builder()
         .config(|config| config.connections_max = 1)
