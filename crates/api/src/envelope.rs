@@ -141,13 +141,18 @@ fn render(problem: &Problem, context: &RequestContext, before: &HeaderMap) -> Re
     response
 }
 
-/// The one place where an error body is written.
+/// The body of a request's failure.
 pub(crate) fn body_of(problem: &Problem, meta: Meta) -> Vec<u8> {
     let error = ErrorBody {
         code: problem.reason().code().name().to_owned(),
         message: problem.message().to_owned(),
         details: Some(problem.details()),
     };
+    body(error, meta)
+}
+
+/// The one place where an error body is written.
+pub(crate) fn body(error: ErrorBody, meta: Meta) -> Vec<u8> {
     serde_json::to_vec(&ErrorEnvelope { error, meta }).unwrap_or_default()
 }
 

@@ -285,7 +285,8 @@ pub enum CallEvent {
         /// When.
         at: Timestamp,
     },
-    /// Something broke.
+    /// Something broke. Watchers get the whole error envelope as `event: error`, so this form never crosses a wire.
+    #[serde(skip)]
     Error {
         /// What.
         error: LaterFailure,
@@ -293,15 +294,15 @@ pub enum CallEvent {
 }
 
 impl CallEvent {
-    /// Name of the server-sent event.
+    /// Name of the server-sent event, equal to `type` in its data.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Status { .. } => "status",
-            Self::TranscriptPartial { .. } => "transcript.partial",
-            Self::TranscriptFinal { .. } => "transcript.final",
+            Self::TranscriptPartial { .. } => "transcript_partial",
+            Self::TranscriptFinal { .. } => "transcript_final",
             Self::Latency { .. } => "latency",
             Self::Dtmf { .. } => "dtmf",
-            Self::Error { .. } => "call_error",
+            Self::Error { .. } => "error",
         }
     }
 }

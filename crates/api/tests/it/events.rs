@@ -1,8 +1,10 @@
 //! Live events of calls.
 
-use contract::{CallEvent, Speaker};
+use std::time::Duration;
+
+use contract::{CallEvent, LaterFailure, Reason, Speaker};
 use reqwest::{Method, Response};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use testkit::TestApp;
 
 /// Reads a stream event by event.
@@ -63,7 +65,8 @@ async fn a_watcher_sees_the_present_state_then_what_happens_then_the_end() {
     };
     app.carrier.publish(call.parse().unwrap(), partial);
     let (name, data) = events.next().await.unwrap();
-    assert_eq!((name.as_str(), &data["text"]), ("transcript.partial", &json!("hel")));
+    assert_eq!((name.as_str(), &data["text"]), ("transcript_partial", &json!("hel")));
+    assert_eq!(data["type"], name);
     app.client().post(&format!("/calls/{call}/end"), &json!({})).await.ok();
     let (name, data) = events.next().await.unwrap();
     assert_eq!((name.as_str(), &data["status"]), ("status", &json!("completed")));
@@ -71,6 +74,54 @@ async fn a_watcher_sees_the_present_state_then_what_happens_then_the_end() {
     let mut after = Events::of(&app, &call).await;
     assert_eq!(after.next().await.unwrap().1["status"], "completed");
     assert_eq!(after.next().await, None);
+}
+
+#[tokio::test]
+async fn what_breaks_in_a_call_reaches_its_watchers_as_the_whole_envelope() {
+    let app = TestApp::start().await;
+    let call = app.call().await;
+    let mut events = Events::of(&app, &call).await;
+    events.next().await.unwrap();
+    let details = Map::from_iter([("provider".to_owned(), json!("acme"))]);
+    let error = LaterFailure::new(Reason::ProviderTimeout, "Too slow.", details, app.calls.now());
+    app.carrier.publish(call.parse().unwrap(), CallEvent::Error { error });
+    let (name, data) = events.next().await.unwrap();
+    let id = events.response.headers()["x-request-id"].to_str().unwrap();
+    let expected = json!({
+        "error": {
+            "code": "provider_error", "message": "Too slow.", "details": { "reason": "timeout", "provider": "acme" },
+        },
+        "meta": { "request_id": id, "ts": app.calls.now() },
+    });
+    assert_eq!((name.as_str(), data), ("error", expected));
+}
+
+#[tokio::test]
+async fn an_organisation_watches_only_so_many_calls_at_once() {
+    let app = TestApp::builder()
+        .config(|config| config.event_streams_max = 1)
+        .start()
+        .await;
+    let call = app.call().await;
+    let mut first = Events::of(&app, &call).await;
+    first.next().await.unwrap();
+    let (client, path) = (app.client(), format!("/calls/{call}/events"));
+    let refused = client.get(&path).await;
+    assert_eq!(
+        refused.details(),
+        json!({ "reason": "overload", "policy": "event_streams", "limit": 1, "remaining": 0, "retry_after": 5 })
+    );
+    let (_, key) = app.keys.organization_create("Other").await.unwrap();
+    assert_eq!(app.client_with(Some(&key)).get(&path).await.status, 404);
+    drop(first);
+    let freed = async {
+        while client.request(Method::GET, &path).send().await.unwrap().status() != 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), freed)
+        .await
+        .expect("the place is free again");
 }
 
 #[tokio::test]

@@ -9,13 +9,15 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use contract::{Call, CallEvent, KeyScope};
+use contract::{Call, CallEvent, ErrorBody, KeyScope, LaterFailure, OrganizationId};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::routes;
 
-use crate::{App, Problem, RequestContext, envelope, extract::ApiPath, gate::Caller, operation::Operation};
+use crate::{
+    App, Problem, RequestContext, envelope, extract::ApiPath, gate::Caller, operation::Operation, places::Place,
+};
 
 /// Route, document, scope and errors.
 pub(super) fn operation() -> Operation {
@@ -26,7 +28,8 @@ pub(super) fn operation() -> Operation {
 ///
 /// Server-sent events: first the present state, then what happens, live, until the call is over. A reader that is
 /// too slow loses the oldest events. There is no replay, so `Last-Event-ID` is accepted and changes nothing: each
-/// new stream begins with the state at that moment.
+/// new stream begins with the state at that moment. What breaks comes as `event: error` with the whole error
+/// envelope (`ErrorEnvelope`); all other events are named as `type` in their data.
 #[utoipa::path(
     get,
     path = "/calls/{id}/events",
@@ -39,12 +42,18 @@ pub(crate) async fn call_events(
     State(app): State<App>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, Problem> {
+    let limit = app.config().event_streams_max;
+    let place = app.streams().take(caller.scope.organization, limit).ok_or_else(|| {
+        let message = format!("The organisation may watch {limit} calls at once.");
+        Problem::no_place("event_streams", limit, &message)
+    })?;
     let (call, live) = app.calls().call_watch(caller.scope, &id).await?;
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(app.config().keep_alive_ms));
     let watch = Watch {
         live,
         stop: app.stop_token(),
         context: caller.context,
+        _place: place,
     };
     let events = stream::once(async move { Ok(event(&status_of(&call))) }).chain(watch.stream());
     Ok(Sse::new(events).keep_alive(keep_alive).into_response())
@@ -55,6 +64,7 @@ struct Watch {
     live: Option<Receiver<CallEvent>>,
     stop: CancellationToken,
     context: RequestContext,
+    _place: Place<OrganizationId>,
 }
 
 impl Watch {
@@ -75,14 +85,31 @@ impl Watch {
                 self.live = None;
                 Some(self.error(&Problem::overload("The server is stopping.")))
             }
-            next = next_of(live) => next.map(|next| event(&next)),
+            next = next_of(live) => next.map(|next| match next {
+                CallEvent::Error { error } => self.failure(error),
+                other => event(&other),
+            }),
         }
     }
 
-    fn error(&self, problem: &Problem) -> Event {
-        let body = envelope::body_of(problem, self.context.meta());
-        Event::default().event("error").data(String::from_utf8_lossy(&body))
+    fn failure(&self, failure: LaterFailure) -> Event {
+        let LaterFailure {
+            code, message, details, ..
+        } = failure;
+        let details = Some(details);
+        error_event(&envelope::body(
+            ErrorBody { code, message, details },
+            self.context.meta(),
+        ))
     }
+
+    fn error(&self, problem: &Problem) -> Event {
+        error_event(&envelope::body_of(problem, self.context.meta()))
+    }
+}
+
+fn error_event(body: &[u8]) -> Event {
+    Event::default().event("error").data(String::from_utf8_lossy(body))
 }
 
 /// What a slow reader lost is lost; the newest events still follow.
