@@ -36,8 +36,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Vec<FieldFault>), Malformed> 
     let duplicates = RefCell::new(Vec::new());
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let seed = Strict {
-        pointer: String::new(),
-        depth: 0,
+        place: None,
         duplicates: &duplicates,
     };
     let value = seed
@@ -66,30 +65,72 @@ fn position(before: &[u8]) -> (usize, usize) {
     (line, column)
 }
 
-struct Strict<'a> {
-    pointer: String,
+/// Where a value stands: linked to what holds it, and written out only for a fault.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    parent: Option<&'a Place<'a>>,
+    token: Token<'a>,
     depth: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Token<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl Place<'_> {
+    fn pointer(&self) -> String {
+        let mut tokens = Vec::with_capacity(self.depth);
+        let mut next = Some(self);
+        while let Some(place) = next {
+            tokens.push(match place.token {
+                Token::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+                Token::Index(index) => format!("/{index}"),
+            });
+            next = place.parent;
+        }
+        tokens.reverse();
+        tokens.concat()
+    }
+}
+
+struct Strict<'a> {
+    place: Option<&'a Place<'a>>,
     duplicates: &'a RefCell<Vec<FieldFault>>,
 }
 
-impl Strict<'_> {
-    fn below<E: serde::de::Error>(&self, token: &str) -> Result<Self, E> {
-        if self.depth == DEPTH_MAX {
+impl<'a> Strict<'a> {
+    fn below<'b, E: serde::de::Error>(&self, token: Token<'b>) -> Result<Place<'b>, E>
+    where
+        'a: 'b,
+    {
+        let depth = self.place.map_or(0, |place| place.depth);
+        if depth == DEPTH_MAX {
             return Err(E::custom(format!("nested deeper than {DEPTH_MAX} levels")));
         }
-        let pointer = format!("{}/{}", self.pointer, token.replace('~', "~0").replace('/', "~1"));
-        Ok(Self {
-            pointer,
-            depth: self.depth + 1,
-            duplicates: self.duplicates,
+        Ok(Place {
+            parent: self.place,
+            token,
+            depth: depth + 1,
         })
     }
 
-    fn duplicate(&self, pointer: &str) {
+    fn at<'b>(&self, place: &'b Place<'b>) -> Strict<'b>
+    where
+        'a: 'b,
+    {
+        Strict {
+            place: Some(place),
+            duplicates: self.duplicates,
+        }
+    }
+
+    fn duplicate(&self, place: &Place<'_>) {
         let mut duplicates = self.duplicates.borrow_mut();
         if duplicates.len() < DUPLICATES_MAX {
             let message = "This key stands twice in the same object.";
-            duplicates.push(FieldFault::in_body(pointer, FieldReason::Duplicate, message));
+            duplicates.push(FieldFault::in_body(&place.pointer(), FieldReason::Duplicate, message));
         }
     }
 }
@@ -141,21 +182,24 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(self.below(&items.len().to_string())?)? {
-            items.push(item);
+        loop {
+            let place = self.below(Token::Index(items.len()))?;
+            match access.next_element_seed(self.at(&place))? {
+                Some(item) => items.push(item),
+                None => return Ok(Value::Array(items)),
+            }
         }
-        Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = access.next_key::<String>()? {
-            let below = self.below::<A::Error>(&key)?;
-            let pointer = below.pointer.clone();
-            let value = access.next_value_seed(below).map_err(A::Error::custom)?;
-            if object.insert(key, value).is_some() {
-                self.duplicate(&pointer);
+            let place = self.below::<A::Error>(Token::Key(&key))?;
+            let value = access.next_value_seed(self.at(&place)).map_err(A::Error::custom)?;
+            if object.contains_key(&key) {
+                self.duplicate(&place);
             }
+            object.insert(key, value);
         }
         Ok(Value::Object(object))
     }
@@ -172,6 +216,16 @@ mod tests {
         let (_, faults) = read(br#"{"a":{"b/c":1,"b/c":2},"l":[{"x":1,"x":1}]}"#).unwrap();
         let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!(pointers, ["/a/b~1c", "/l/0/x"]);
+    }
+
+    #[test]
+    fn long_keys_are_cut_where_a_fault_names_them() {
+        let long = "k".repeat(400_000);
+        let text = format!("{{\"{long}\":[{}]}}", vec![r#"{"x":1,"x":1}"#; 10_000].join(","));
+        let (_, faults) = read(text.as_bytes()).unwrap();
+        assert_eq!(faults.len(), DUPLICATES_MAX);
+        let told: usize = faults.iter().map(|fault| fault.pointer.len() + fault.field.len()).sum();
+        assert!(told < DUPLICATES_MAX * 200, "{told}");
     }
 
     #[test]

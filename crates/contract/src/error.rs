@@ -99,11 +99,12 @@ pub struct FieldFault {
 }
 
 impl FieldFault {
-    /// A fault in the body at `pointer` (RFC 6901).
+    /// A fault in the body at `pointer` (RFC 6901). Of long keys only the beginning is told.
     pub fn in_body(pointer: &str, reason: FieldReason, message: impl Into<String>) -> Self {
+        let pointer = shortened(pointer);
         Self {
-            field: dotted(pointer),
-            pointer: pointer.to_owned(),
+            field: dotted(&pointer),
+            pointer,
             reason,
             message: message.into(),
             params: Map::new(),
@@ -112,8 +113,9 @@ impl FieldFault {
 
     /// A fault in the query parameter `name`.
     pub fn in_query(name: &str, reason: FieldReason, message: impl Into<String>) -> Self {
+        let name = shortened(name);
         Self {
-            field: name.to_owned(),
+            field: name.clone(),
             pointer: format!("?{name}"),
             reason,
             message: message.into(),
@@ -127,6 +129,27 @@ impl FieldFault {
         self.params.insert(name.to_owned(), value.into());
         self
     }
+}
+
+/// Keys are the client's own, so an answer that repeated them whole could be as large as the request, many times over.
+fn shortened(pointer: &str) -> String {
+    let mut out = String::with_capacity(pointer.len().min(POINTER_CHARS_MAX));
+    for (index, token) in pointer.split('/').enumerate() {
+        if index > 0 {
+            out.push('/');
+        }
+        let mut chars = token.chars();
+        out.extend(chars.by_ref().take(KEY_CHARS_MAX));
+        let is_cut = chars.next().is_some();
+        if is_cut {
+            out.push('…');
+        }
+        if out.len() > POINTER_CHARS_MAX {
+            out.push_str("/…");
+            break;
+        }
+    }
+    out
 }
 
 /// `/files/0/data` as `files[0].data`.
@@ -148,6 +171,12 @@ fn dotted(pointer: &str) -> String {
     out
 }
 
+/// Longest key told whole.
+const KEY_CHARS_MAX: usize = 64;
+
+/// Length of a pointer past which what lies deeper is left out.
+const POINTER_CHARS_MAX: usize = 1024;
+
 /// Which kind of service failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -166,6 +195,23 @@ pub enum ProviderKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_keys_and_deep_pointers_are_cut() {
+        let long = FieldFault::in_body(&format!("/a/{}/b", "é".repeat(65)), FieldReason::Required, "");
+        assert_eq!(long.pointer, format!("/a/{}…/b", "é".repeat(64)));
+        assert_eq!(long.field, format!("a.{}….b", "é".repeat(64)));
+        let whole = format!("/{}", "k".repeat(64));
+        assert_eq!(FieldFault::in_body(&whole, FieldReason::Required, "").pointer, whole);
+        let deep = FieldFault::in_body(&"/k".repeat(100_000), FieldReason::Required, "");
+        assert!(
+            deep.pointer.len() < 1100 && deep.pointer.ends_with("/k/…"),
+            "{}",
+            deep.pointer
+        );
+        let query = FieldFault::in_query(&"q".repeat(10_000), FieldReason::UnknownField, "");
+        assert_eq!(query.pointer, format!("?{}…", "q".repeat(64)));
+    }
 
     #[test]
     fn pointers_become_dotted_fields() {
