@@ -1,6 +1,6 @@
-//! Formats of strings that schemas name and JSON Schema does not know.
+//! Formats of strings that schemas name and JSON Schema does not know. Where use cases have a rule too, it is theirs.
 
-use std::net::Ipv6Addr;
+use domain::rules;
 
 /// A format: its name in schemas, what to tell people, and the check.
 type Format = (&'static str, &'static str, fn(&str) -> bool);
@@ -25,12 +25,12 @@ pub(crate) const ALL: &[Format] = &[
     (
         "bcp47",
         "This must be a language tag such as en or en-US (BCP 47).",
-        is_language,
+        rules::bcp47,
     ),
     (
         "sip-uri",
         "This must be a SIP URI such as sip:alice@192.0.2.4:5060.",
-        is_sip_uri,
+        rules::sip_uri,
     ),
     ("uuid", "This must be an id (a UUID).", is_uuid),
 ];
@@ -64,57 +64,6 @@ fn is_uuid(text: &str) -> bool {
     uuid::Uuid::parse_str(text).is_ok()
 }
 
-/// `language[-script][-region][-variant]`, by form (RFC 5646 section 2.1, without extensions).
-fn is_language(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let language = parts.next().unwrap_or_default();
-    let is_alpha = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let is_plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let rest: Vec<_> = parts.collect();
-    (2..=3).contains(&language.len())
-        && is_alpha(language)
-        && rest.len() <= 4
-        && rest.iter().all(|part| (2..=8).contains(&part.len()) && is_plain(part))
-}
-
-/// `sip:[user@]host[:port][;parameters]`, without control characters that could break a SIP message.
-fn is_sip_uri(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("sip:") else {
-        return false;
-    };
-    if !rest
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !b"<>\"\\^`{}|".contains(&byte))
-    {
-        return false;
-    }
-    let (user, address) = rest
-        .rsplit_once('@')
-        .map_or((None, rest), |(user, address)| (Some(user), address));
-    let address = address.split([';', '?']).next().unwrap_or_default();
-    user.is_none_or(|user| !user.is_empty() && !user.contains('@')) && is_host_and_port(address)
-}
-
-fn is_host_and_port(address: &str) -> bool {
-    if let Some(rest) = address.strip_prefix('[') {
-        let Some((host, port)) = rest.split_once(']') else {
-            return false;
-        };
-        return host.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
-    }
-    let (host, port) = address
-        .split_once(':')
-        .map_or((address, None), |(host, port)| (host, Some(port)));
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
-    host.split('.').all(is_label) && port.is_none_or(is_port)
-}
-
-fn is_port(text: &str) -> bool {
-    text.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,30 +82,6 @@ mod tests {
                     "+1 415",
                     "+٣٤٥٦٧٨٩",
                 ][..],
-            ),
-            (
-                is_language,
-                &["en", "en-US", "zh-Hant-TW", "de-1996"],
-                &["", "e", "english", "en_US", "en-", "en-US-"],
-            ),
-            (
-                is_sip_uri,
-                &[
-                    "sip:a@b",
-                    "sip:192.0.2.4:5060",
-                    "sip:a@[::1]:5060;transport=tcp",
-                    "sip:+1@host.example",
-                ],
-                &[
-                    "sip:",
-                    "a@b",
-                    "sip:@b",
-                    "sip:a@",
-                    "sip:a@b:0",
-                    "sip:a@b\r\nX: y",
-                    "sip:a@[::1",
-                    "sip:a@b c",
-                ],
             ),
             (is_date_time, &["2026-02-04T12:00:00Z"], &["2026-02-04", "soon"]),
             (is_duration, &["30s", "1h"], &["30", "1d"]),

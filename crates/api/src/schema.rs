@@ -4,7 +4,7 @@
 
 use std::{
     any::TypeId,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -25,6 +25,12 @@ const LIKENESS_MIN: f64 = 0.8;
 
 /// Unknown fields told of one object.
 const UNKNOWN_MAX: usize = 100;
+
+/// Longest name, in bytes, that is compared with the known ones.
+const COMPARED_BYTES_MAX: usize = 64;
+
+/// Faults looked for; an answer tells fewer.
+const FAULTS_MAX: usize = 1000;
 
 /// A type's schema, compiled once.
 pub(crate) struct Shape {
@@ -79,16 +85,19 @@ impl Shape {
         }
     }
 
-    /// Every fault of `value`, by pointer.
+    /// Every fault of `value`, by pointer; past a thousand nobody counts.
     pub(crate) fn faults(&self, value: &Value) -> Vec<FieldFault> {
         let mut faults = Vec::new();
         for error in self.validator.iter_errors(value) {
             self.tell(&error, value, &mut faults);
+            if faults.len() >= FAULTS_MAX {
+                break;
+            }
         }
         faults.sort_by(|a, b| (&a.pointer, a.reason).cmp(&(&b.pointer, b.reason)));
         // Of a value of the wrong type nothing else is worth saying.
         let mistyped = |fault: &FieldFault| fault.reason == R::WrongType;
-        let pointers: Vec<_> = faults
+        let pointers: HashSet<_> = faults
             .iter()
             .filter(|fault| mistyped(fault))
             .map(|fault| fault.pointer.clone())
@@ -99,6 +108,9 @@ impl Shape {
     }
 
     fn tell(&self, error: &ValidationError<'_>, value: &Value, faults: &mut Vec<FieldFault>) {
+        if faults.len() >= FAULTS_MAX {
+            return;
+        }
         let at = error.instance_path().as_str();
         match error.kind() {
             K::Required { property } => {
@@ -160,11 +172,13 @@ impl Shape {
     }
 }
 
-/// `value` as a `T`, or every fault that it has.
+/// `value` as a `T`, or every fault that it has: those of form and, where the rest can be read all the same, those
+/// that `rules` finds.
 pub(crate) fn read<T: ToSchema + DeserializeOwned + 'static>(
     value: Value,
     mut faults: Vec<FieldFault>,
     place: Place,
+    rules: impl FnOnce(&T) -> Vec<FieldFault>,
 ) -> Result<T, Vec<FieldFault>> {
     faults.extend(Shape::of::<T>().faults(&value));
     if faults.is_empty() {
@@ -172,11 +186,33 @@ pub(crate) fn read<T: ToSchema + DeserializeOwned + 'static>(
             Ok(read) => return Ok(read),
             Err(error) => faults.push(from_serde(&error)),
         }
+    } else {
+        let read = serde_json::from_value(without_unknown(value, &faults));
+        join(&mut faults, read.map(|read| rules(&read)).unwrap_or_default());
     }
     Err(match place {
         Place::Body => faults,
         Place::Query => faults.into_iter().map(in_query).collect(),
     })
+}
+
+/// The value without fields that nobody knows, so that the others can be read.
+fn without_unknown(mut value: Value, faults: &[FieldFault]) -> Value {
+    for fault in faults.iter().filter(|fault| fault.reason == R::UnknownField) {
+        let Some((parent, token)) = fault.pointer.rsplit_once('/') else {
+            continue;
+        };
+        if let Some(parent) = value.pointer_mut(parent).and_then(Value::as_object_mut) {
+            parent.remove(&token.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    value
+}
+
+/// Adds the faults at values of which nothing is told yet.
+fn join(faults: &mut Vec<FieldFault>, further: Vec<FieldFault>) {
+    let told: HashSet<_> = faults.iter().map(|fault| fault.pointer.clone()).collect();
+    faults.extend(further.into_iter().filter(|fault| !told.contains(&fault.pointer)));
 }
 
 /// What the schema can't state but the type can: an integer written `5.0`, a number too large for its type.
@@ -217,6 +253,7 @@ fn below(pointer: &str, name: &str) -> String {
 
 fn unknown(pointer: &str, name: &str, known: &[String]) -> FieldFault {
     let likeness = |candidate: &&String| strsim::jaro_winkler(name, candidate);
+    let known = if name.len() <= COMPARED_BYTES_MAX { known } else { &[] };
     let near = known.iter().filter(|candidate| likeness(candidate) >= LIKENESS_MIN);
     let near = near.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match near {
@@ -291,7 +328,7 @@ fn not_allowed(at: &str, options: &Value, instance: &Value) -> FieldFault {
         R::NotAllowedValue,
         format!("This must be one of {}.", names.join(", ")),
     );
-    if let Some(given) = instance.as_str() {
+    if let Some(given) = instance.as_str().filter(|given| given.len() <= COMPARED_BYTES_MAX) {
         let near = names
             .iter()
             .find(|name| strsim::jaro_winkler(given, name) >= LIKENESS_MIN);

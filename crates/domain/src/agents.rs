@@ -10,6 +10,8 @@ use contract::{
     AgentCreate, AgentId, AgentStatus, AgentUpdate, FieldFault, FieldReason, InactivityMessage, Script, VoiceId,
 };
 
+use serde_json::json;
+
 use crate::{
     Error,
     guide::Warmer,
@@ -102,7 +104,8 @@ impl Agents {
 
     /// Makes an agent.
     pub async fn agent_create(&self, scope: Scope, create: AgentCreate) -> Result<AgentRecord, Error> {
-        let settings = self.settled(scope, create).await?;
+        rules::checked(self.create_faults(&create))?;
+        let settings = self.voiced(scope, create).await?;
         let now = self.clock.now();
         let agent = AgentRecord {
             id: AgentId::new(),
@@ -130,11 +133,33 @@ impl Agents {
         Ok(self.store.agent_list(scope, page).await?)
     }
 
-    /// Changes what `update` names; the whole must keep the rules of a new agent.
+    /// All that breaks the rules of a new agent and a schema can't state.
+    pub fn create_faults(&self, create: &AgentCreate) -> Vec<FieldFault> {
+        faults(create, &self.models)
+    }
+
+    /// All that breaks the rules of an agent in the fields that a change names, whatever the agent.
+    pub fn update_faults(&self, update: &AgentUpdate) -> Result<Vec<FieldFault>, Error> {
+        // Each rule is about one field and what lies in it, so what an agent's other fields hold is of no matter.
+        let broken = |error| Error::internal("read a change", error);
+        let any = json!({ "name": "", "voice_id": "", "system_prompt": "" });
+        let any: AgentCreate = serde_json::from_value(any).map_err(broken)?;
+        let changed = rules::overlay(&any, update)?;
+        let named = rules::object(update).map_err(broken)?;
+        let is_named = |fault: &FieldFault| named.contains_key(fault.pointer.split('/').nth(1).unwrap_or_default());
+        Ok(self.create_faults(&changed).into_iter().filter(is_named).collect())
+    }
+
+    /// Changes what `update` names; what it does not name is not checked again.
     pub async fn agent_update(&self, scope: Scope, id: &str, update: AgentUpdate) -> Result<AgentRecord, Error> {
+        rules::checked(self.update_faults(&update)?)?;
         let mut agent = self.agent_fetch(scope, id).await?;
         let merged = rules::overlay(&agent.settings, &update)?;
-        agent.settings = self.settled(scope, merged).await?;
+        agent.settings = if update.voice_id.is_some() {
+            self.voiced(scope, merged).await?
+        } else {
+            merged
+        };
         agent.updated_at = self.clock.now();
         let known = self.store.agent_update(scope, &agent).await?;
         if known {
@@ -156,9 +181,8 @@ impl Agents {
         }
     }
 
-    /// Settings that keep all rules, ids in their canonical form.
-    async fn settled(&self, scope: Scope, mut settings: AgentCreate) -> Result<AgentCreate, Error> {
-        rules::checked(faults(&settings, &self.models))?;
+    /// Settings whose voice exists, its id in its canonical form.
+    async fn voiced(&self, scope: Scope, mut settings: AgentCreate) -> Result<AgentCreate, Error> {
         let voice: VoiceId = rules::id_in_body("voice", &settings.voice_id, "/voice_id")?;
         if self.store.voice_fetch(scope, voice).await?.is_none() {
             return Err(Error::not_found_in("voice", settings.voice_id, "/voice_id"));

@@ -214,7 +214,8 @@ pub(crate) fn overlay<T: Serialize + DeserializeOwned>(present: &T, change: &imp
     serde_json::from_value(Value::Object(merged)).map_err(broken)
 }
 
-fn object(value: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
+/// The fields of a value as JSON has them.
+pub(crate) fn object(value: &impl Serialize) -> Result<Map<String, Value>, serde_json::Error> {
     serde_json::from_value(serde_json::to_value(value)?)
 }
 

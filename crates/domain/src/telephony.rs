@@ -244,6 +244,17 @@ fn settings_of(record: TrunkRecord) -> TrunkCreate {
     }
 }
 
+/// All that breaks the rules of a trunk's settings and a schema can't state.
+pub fn trunk_faults(create: &TrunkCreate) -> Vec<FieldFault> {
+    let mut faults = credential_faults(create);
+    if rules::host(&create.host).is_none() {
+        let message = "Must be a host name or an address, without a port.";
+        faults.push(FieldFault::in_body("/host", FieldReason::InvalidFormat, message));
+    }
+    networks(&create.source_addresses, &mut faults);
+    faults
+}
+
 /// A trunk that keeps all rules, host and networks in their canonical form.
 fn trunk_record(
     id: TrunkId,
@@ -251,14 +262,9 @@ fn trunk_record(
     created_at: Timestamp,
     updated_at: Timestamp,
 ) -> Result<TrunkRecord, Error> {
-    let mut faults = credential_faults(&create);
-    let host = rules::host(&create.host).unwrap_or_else(|| {
-        let message = "Must be a host name or an address, without a port.";
-        faults.push(FieldFault::in_body("/host", FieldReason::InvalidFormat, message));
-        String::new()
-    });
-    let source_addresses = networks(&create.source_addresses, &mut faults);
-    rules::checked(faults)?;
+    rules::checked(trunk_faults(&create))?;
+    let host = rules::host(&create.host).unwrap_or_default();
+    let source_addresses = networks(&create.source_addresses, &mut Vec::new());
     let trunk = Trunk {
         id,
         name: create.name,

@@ -12,12 +12,12 @@ use hyper::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
-use utoipa::ToSchema;
 
 use crate::{
-    App, Problem, json,
+    App, Problem,
+    form::Form,
+    json,
     schema::{self, Place},
 };
 
@@ -30,7 +30,7 @@ const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 /// A request body of type `T`.
 pub(crate) struct ApiJson<T>(pub(crate) T);
 
-impl<T: ToSchema + DeserializeOwned + 'static> FromRequest<App> for ApiJson<T> {
+impl<T: Form> FromRequest<App> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
@@ -42,7 +42,7 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequest<App> for ApiJson<T> {
                 .with("line", malformed.line)
                 .with("column", malformed.column)
         })?;
-        schema::read(value, faults, Place::Body)
+        schema::read(value, faults, Place::Body, |form: &T| form.faults(app))
             .map(Self)
             .map_err(Problem::invalid)
     }

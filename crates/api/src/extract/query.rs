@@ -36,7 +36,7 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequestParts<App> for ApiQuer
             }
             object.insert(name, value);
         }
-        schema::read(Value::Object(object), faults, Place::Query)
+        schema::read(Value::Object(object), faults, Place::Query, |_| Vec::new())
             .map(Self)
             .map_err(Problem::invalid)
     }

@@ -8,7 +8,7 @@ use contract::{
 use super::*;
 
 fn told<T: ToSchema + DeserializeOwned + 'static>(value: Value) -> Vec<(String, R)> {
-    match read::<T>(value, Vec::new(), Place::Body) {
+    match read::<T>(value, Vec::new(), Place::Body, |_| Vec::new()) {
         Ok(_) => Vec::new(),
         Err(faults) => faults.into_iter().map(|fault| (fault.pointer, fault.reason)).collect(),
     }
@@ -145,7 +145,7 @@ fn an_update_is_checked_like_a_creation() {
 #[test]
 fn unknown_fields_come_with_the_nearest_name() {
     let value = agent(&json!({ "greting": {}, "zzz": 1, "turn": { "endpoint": "smart" } }));
-    let faults = read::<AgentCreate>(value, Vec::new(), Place::Body).unwrap_err();
+    let faults = read::<AgentCreate>(value, Vec::new(), Place::Body, |_| Vec::new()).unwrap_err();
     let meant: Vec<_> = faults
         .iter()
         .map(|fault| fault.params.get("did_you_mean").and_then(Value::as_str))
@@ -155,8 +155,13 @@ fn unknown_fields_come_with_the_nearest_name() {
 
 #[test]
 fn values_outside_a_set_come_with_the_set() {
-    let faults =
-        read::<AgentCreate>(agent(&json!({ "first_speaker": "nobody" })), Vec::new(), Place::Body).unwrap_err();
+    let faults = read::<AgentCreate>(
+        agent(&json!({ "first_speaker": "nobody" })),
+        Vec::new(),
+        Place::Body,
+        |_| Vec::new(),
+    )
+    .unwrap_err();
     assert_eq!(faults[0].params["allowed"], json!(["agent", "user"]));
 }
 

@@ -63,6 +63,89 @@ async fn rules_that_a_schema_cannot_state_look_the_same() {
 }
 
 #[tokio::test]
+async fn faults_of_form_and_of_rules_are_told_together() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let agent = app.agent_with(&json!({})).await;
+    let change = json!({ "name": "", "nmae": 1, "max_duration": "25h" });
+    let expected = pairs(&[
+        ("/max_duration", "out_of_range"),
+        ("/name", "too_short"),
+        ("/nmae", "unknown_field"),
+    ]);
+    let path = format!("/agents/{agent}");
+    for answer in [
+        client.post("/agents", &app.agent_body(&change)).await,
+        client.patch(&path, &change).await,
+    ] {
+        let mut faults = answer.faults();
+        faults.sort();
+        assert_eq!(faults, expected);
+    }
+    let call = json!({ "agent_id": agent, "from_number": "0", "sip_uri": "alice", "phone_number": "+999123456789" });
+    let mut faults = client.post("/calls", &call).await.faults();
+    faults.sort();
+    assert_eq!(
+        faults,
+        pairs(&[
+            ("/from_number", "invalid_format"),
+            ("/phone_number", "invalid_format"),
+            ("/sip_uri", "invalid_format"),
+        ])
+    );
+    let trunk = json!({ "name": "", "host": "sip.example.com:5060", "username": "u" });
+    let mut faults = client.post("/telephony/trunks", &trunk).await.faults();
+    faults.sort();
+    assert_eq!(
+        faults,
+        pairs(&[
+            ("/host", "invalid_format"),
+            ("/name", "too_short"),
+            ("/password", "required")
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_body_made_of_faults_is_answered_in_few_words() {
+    let app = TestApp::start().await;
+    let client = app.client();
+    let many = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>().join(",");
+    let long = "k".repeat(900_000);
+    for (name, body) in [
+        (
+            "unknown fields",
+            format!("{{{}}}", many(60_000, &|index| format!("\"k{index}\":1"))),
+        ),
+        ("one long field", format!("{{\"{long}\":1}}")),
+        (
+            "items of a wrong type",
+            format!("{{\"inactivity_messages\":[{}]}}", many(60_000, &|_| "0".to_owned())),
+        ),
+        (
+            "empty items",
+            format!("{{\"inactivity_messages\":[{}]}}", many(60_000, &|_| "{}".to_owned())),
+        ),
+        (
+            "long keys twice",
+            format!(
+                "{{\"{}\":[{}]}}",
+                "k".repeat(500_000),
+                many(30_000, &|_| r#"{"x":1,"x":1}"#.to_owned())
+            ),
+        ),
+    ] {
+        let answer = client.post_text("/agents", "application/json", body).await;
+        assert_eq!(answer.pair(), "validation_error.invalid_fields", "{name}");
+        assert!(answer.body.len() < 128 * 1024, "{name}: {}", answer.body.len());
+    }
+    let call = json!({ "agent_id": "k".repeat(900_000), "phone_number": "+14155550123" });
+    let answer = client.post("/calls", &call).await;
+    assert_eq!(answer.pair(), "not_found.resource_not_found");
+    assert!(answer.body.len() < 2048, "{}", answer.body.len());
+}
+
+#[tokio::test]
 async fn query_parameters_are_checked_like_bodies() {
     let app = TestApp::start().await;
     let client = app.client();

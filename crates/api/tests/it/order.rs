@@ -50,6 +50,12 @@ async fn bodies_are_read_then_checked_then_looked_up_then_ruled_on() {
     // A field fault in a change of an agent that isn't there: the field.
     let answer = client.patch("/agents/none", &json!({ "name": "" })).await;
     assert_eq!(answer.pair(), "validation_error.invalid_fields");
+    // The same where only a rule of use knows the fault.
+    let answer = client.patch("/agents/none", &json!({ "max_duration": "25h" })).await;
+    assert_eq!(
+        answer.faults(),
+        [("/max_duration".to_owned(), "out_of_range".to_owned())]
+    );
     // A field fault and a rule: the field.
     let answer = client
         .post("/calls", &json!({ "agent_id": draft, "phone_number": "0" }))

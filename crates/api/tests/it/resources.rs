@@ -1,5 +1,6 @@
 //! Agents, voices, trunks and numbers, from creation to deletion.
 
+use domain::agents::{Agents, ModelNames};
 use serde_json::{Value, json};
 use testkit::TestApp;
 
@@ -74,6 +75,8 @@ async fn a_number_is_imported_assigned_unassigned_and_released() {
     let app = TestApp::start().await;
     let client = app.client();
     let (agent, number) = (app.agent().await, app.number("+14155550100").await);
+    let fetched = client.get(&format!("/telephony/numbers/{number}")).await.data();
+    assert_eq!(fetched["phone_number"], "+14155550100");
     let body = json!({ "number_id": number, "agent_id": agent, "direction": "inbound" });
     let assigned = client.post("/telephony/numbers/assign", &body).await.data();
     assert_eq!(
@@ -119,4 +122,23 @@ async fn rules_of_numbers_and_trunks_name_what_they_are_about() {
         (refused.pair().as_str(), &refused.details()["numbers"]),
         ("validation_error.trunk_in_use", &json!(1))
     );
+}
+
+#[tokio::test]
+async fn a_change_is_not_refused_for_what_it_does_not_touch() {
+    let app = TestApp::start().await;
+    let models = ModelNames {
+        language_providers: ["gone".to_owned()].into(),
+        ..ModelNames::default()
+    };
+    let before = Agents::new(app.store.clone(), app.clock.clone(), models);
+    let create = serde_json::from_value(app.agent_body(&json!({ "model": "gone/model" }))).unwrap();
+    let agent = before.agent_create(app.scope, create).await.unwrap();
+    let (client, path) = (app.client(), format!("/agents/{}", agent.id));
+    assert_eq!(
+        client.patch(&path, &json!({ "name": "Bea" })).await.data()["name"],
+        "Bea"
+    );
+    let answer = client.patch(&path, &json!({ "model": "gone/model" })).await;
+    assert_eq!(answer.faults(), [("/model".to_owned(), "not_allowed_value".to_owned())]);
 }
