@@ -1,6 +1,7 @@
 //! Trunks and numbers.
 
 mod number_assign;
+mod number_fetch;
 mod number_import;
 mod number_list;
 mod number_release;
@@ -22,6 +23,7 @@ pub(super) fn operations() -> Vec<Operation> {
         trunk_update::operation(),
         trunk_delete::operation(),
         number_list::operation(),
+        number_fetch::operation(),
         number_import::operation(),
         number_assign::operation(),
         number_unassign::operation(),

@@ -27,5 +27,5 @@ pub(crate) async fn key_create(
     ApiJson(body): ApiJson<ApiKeyCreate>,
 ) -> Result<Response, Problem> {
     let created = app.keys().key_create(caller.scope, body).await?;
-    Ok(caller.created("/api-keys", created))
+    Ok(caller.created(&format!("/api-keys/{}", created.record.id), created))
 }

@@ -35,5 +35,5 @@ pub(crate) async fn number_import(
     ApiJson(body): ApiJson<NumberImport>,
 ) -> Result<Response, Problem> {
     let number = app.telephony().number_import(caller.scope, body).await?;
-    Ok(caller.created("/telephony/numbers", number))
+    Ok(caller.created(&format!("/telephony/numbers/{}", number.id), number))
 }
