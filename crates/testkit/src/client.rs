@@ -255,8 +255,9 @@ impl Answer {
     /// The id of what was created.
     pub fn created(&self) -> String {
         assert_eq!(self.status, StatusCode::CREATED, "{self}");
-        assert!(self.headers.contains_key("location"), "{self}");
-        self.data()["id"].as_str().expect("an id").to_owned()
+        let id = self.data()["id"].as_str().expect("an id").to_owned();
+        assert!(self.header("location").ends_with(&format!("/{id}")), "{self}");
+        id
     }
 
     /// `error.details` of an error.
@@ -358,10 +359,16 @@ impl Answer {
         );
         self.check_meta(&json);
         let pair = self.pair();
-        let is_known = Reason::ALL
+        let known = Reason::ALL
             .iter()
-            .any(|reason| pair == format!("{}.{}", reason.code().name(), reason.name()));
-        assert!(is_known, "not in the catalogue: {self}");
+            .find(|reason| pair == format!("{}.{}", reason.code().name(), reason.name()));
+        let page = known.unwrap_or_else(|| panic!("not in the catalogue: {self}")).page();
+        for fact in keys(&json["error"]["details"]) {
+            assert!(
+                page.contains(&format!("- `{fact}`:")),
+                "its page does not explain {fact}: {self}"
+            );
+        }
         if status == 429 {
             let wait: u64 = self.header("retry-after").parse().unwrap_or_default();
             assert!(wait >= 1 && self.details()["retry_after"] == wait, "{self}");
