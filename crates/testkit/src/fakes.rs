@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use contract::{CallId, CallStatus, EndReason, ProviderKind};
+use contract::{CallEvent, CallId, CallStatus, EndReason, ProviderKind, TranscriptTurn};
 use domain::{
     ProviderFailure, ProviderFault,
     calls::{Calls, OutboundCall, SessionPlan},
@@ -36,6 +36,7 @@ pub struct FakeCarrier {
     calls: Calls,
     outcome: Mutex<Outcome>,
     sessions: Mutex<HashMap<CallId, SessionPlan>>,
+    turns: Mutex<HashMap<CallId, Vec<TranscriptTurn>>>,
 }
 
 impl FakeCarrier {
@@ -45,6 +46,7 @@ impl FakeCarrier {
             calls,
             outcome: Mutex::new(Outcome::Answered),
             sessions: Mutex::default(),
+            turns: Mutex::default(),
         }
     }
 
@@ -53,22 +55,32 @@ impl FakeCarrier {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcome;
     }
 
-    /// Publishes an event of a live call, as its session would.
-    pub fn publish(&self, call: CallId, event: contract::CallEvent) {
+    /// Publishes an event of a live call, as its session would. Turns that are over become the call's transcript.
+    pub fn publish(&self, call: CallId, event: CallEvent) {
+        if let CallEvent::TranscriptFinal { turn } = &event {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(call).or_default().push(turn.clone());
+        }
         let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.get(&call).expect("the call is live").events.publish(event);
     }
 
     async fn finish(&self, plan: SessionPlan) {
         let now = self.calls.now();
+        let said = self
+            .turns
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&plan.call.id);
         let ending = CallEnding {
+            turns: said.unwrap_or_default(),
             answered_at: Some(now),
             recorded: true,
             ..CallEnding::before_answer(CallStatus::Completed, EndReason::AgentHangup, now, None)
         };
         self.calls.call_finish(plan.scope, plan.call.id, &ending).await;
         let (status, end_reason) = (ending.status, Some(ending.end_reason));
-        plan.events.publish(contract::CallEvent::Status {
+        plan.events.publish(CallEvent::Status {
             status,
             end_reason,
             at: now,

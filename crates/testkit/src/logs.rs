@@ -5,8 +5,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{level_filters::LevelFilter, subscriber::DefaultGuard};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::MakeWriter,
+    layer::{Layer as _, SubscriberExt as _},
+};
 
 /// Lines logged on this thread since it was made. A test's runtime has one thread, so that is all of them.
 pub struct Logs {
@@ -28,6 +32,23 @@ impl Logs {
         Self {
             lines,
             _guard: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    /// As [`Logs::listen`], and all that our own crates ever say, down to the finest level.
+    pub fn listen_closely() -> Self {
+        let lines = Buffer::default();
+        let ours = ["api", "contract", "domain", "store", "testkit"];
+        let filter = ours.into_iter().fold(Targets::new(), |filter, name| {
+            filter.with_target(name, LevelFilter::TRACE)
+        });
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(lines.clone())
+            .with_ansi(false)
+            .with_filter(filter);
+        Self {
+            lines,
+            _guard: tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)),
         }
     }
 

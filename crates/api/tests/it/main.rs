@@ -13,5 +13,7 @@ mod order;
 mod ratchet;
 mod recordings;
 mod resources;
+mod secrets;
 mod shapes;
 mod sockets;
+mod tenancy;
