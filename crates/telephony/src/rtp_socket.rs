@@ -1,8 +1,9 @@
 //! UDP sockets for RTP: a bounded port range, and a peer address that is learned once and then defended.
 //!
-//! A peer behind NAT sends from another address than its SDP says. The first valid RTP source within a few
-//! seconds is therefore believed (RFC 4961 and common practice); everything else that arrives is counted and
-//! dropped, so that nobody can talk into a call or pull its audio to himself later.
+//! A peer behind NAT sends from another address than its SDP says. Therefore the first source of valid RTP at the
+//! address that SIP came from is believed, and, where the SDP names an address that can't be reached from outside,
+//! the first source from anywhere within a few seconds. Everything else that arrives is counted and dropped, so
+//! that nobody can talk into a call or pull its audio to himself.
 
 use std::{
     io,
@@ -51,10 +52,59 @@ pub struct RtpSocket {
 #[derive(Debug)]
 struct Peer {
     negotiated: Option<SocketAddr>,
-    latched: Option<SocketAddr>,
+    signalling: Option<IpAddr>,
+    latched: Option<Latch>,
     /// The peer said `0.0.0.0`: it wants nothing for now.
     held: bool,
     until: Instant,
+}
+
+/// A source that was believed.
+#[derive(Clone, Copy, Debug)]
+struct Latch {
+    source: SocketAddr,
+    trust: Trust,
+}
+
+/// Why a source may be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// It was there first.
+    First,
+    /// It is where SIP comes from.
+    Signalling,
+    /// It is the address in the SDP.
+    Negotiated,
+}
+
+impl Peer {
+    /// Why packets of `source` may be taken for the peer's from now on, if they may.
+    fn trust(&self, source: SocketAddr) -> Option<Trust> {
+        let negotiated = self.negotiated?;
+        if source == negotiated {
+            return Some(Trust::Negotiated);
+        }
+        if self.signalling == Some(source.ip()) {
+            let is_free = self.latched.is_none_or(|latch| latch.trust == Trust::First);
+            return is_free.then_some(Trust::Signalling);
+        }
+        let may_be_anywhere = is_unroutable(negotiated.ip()) || source.ip() == negotiated.ip();
+        let is_open = self.latched.is_none() && Instant::now() < self.until;
+        (may_be_anywhere && is_open).then_some(Trust::First)
+    }
+}
+
+/// Whether an address means nothing outside the network it is in.
+fn is_unroutable(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            // RFC 6598: 100.64.0.0/10 lies between customers and carrier-grade NAT.
+            let [first, second, ..] = ip.octets();
+            let is_shared = first == 100 && second & 0xc0 == 64;
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
 }
 
 impl RtpSocket {
@@ -83,6 +133,7 @@ impl RtpSocket {
         let local = socket.local_addr()?;
         let peer = Mutex::new(Peer {
             negotiated: None,
+            signalling: None,
             latched: None,
             held: false,
             until: Instant::now(),
@@ -98,6 +149,11 @@ impl RtpSocket {
     /// The bound address.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Sets where the peer's SIP comes from.
+    pub fn set_signalling(&self, ip: IpAddr) {
+        self.peer().signalling = Some(ip);
     }
 
     /// Sets the peer's address from its SDP and opens the window in which another source may replace it.
@@ -118,7 +174,7 @@ impl RtpSocket {
         if peer.held {
             None
         } else {
-            peer.latched.or(peer.negotiated)
+            peer.latched.map(|latch| latch.source).or(peer.negotiated)
         }
     }
 
@@ -160,20 +216,17 @@ impl RtpSocket {
 
     fn admits(&self, source: SocketAddr, datagram: &[u8]) -> bool {
         let mut peer = self.peer();
-        if peer.latched == Some(source) {
+        if peer.latched.is_some_and(|latch| latch.source == source) {
             return true;
         }
-        let Some(negotiated) = peer.negotiated else {
+        let Some(trust) = peer.trust(source) else {
             return false;
         };
-        let is_open = peer.latched.is_none() && Instant::now() < peer.until;
-        // The negotiated address is right whatever was learned before.
-        let may_latch = source == negotiated || is_open;
-        if may_latch && Packet::parse(datagram).is_ok() {
-            peer.latched = Some(source);
-            return true;
+        let is_rtp = Packet::parse(datagram).is_ok();
+        if is_rtp {
+            peer.latched = Some(Latch { source, trust });
         }
-        false
+        is_rtp
     }
 
     fn peer(&self) -> std::sync::MutexGuard<'_, Peer> {
@@ -257,6 +310,58 @@ mod tests {
         assert_eq!(socket.remote(), None);
         socket.set_remote(remote);
         assert_eq!(socket.remote(), Some(callee.local_addr().unwrap()));
+    }
+
+    /// A host of its own on the loopback network.
+    async fn host(last: u8) -> UdpSocket {
+        UdpSocket::bind((IpAddr::from([127, 0, 0, last]), 0)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_sends_from_where_sip_comes_from_is_believed_at_any_time_and_over_a_faster_stranger() {
+        let socket = RtpSocket::bind(LOCAL, any_port()).unwrap();
+        let (stranger, caller, other) = (host(2).await, host(3).await, host(3).await);
+        socket.set_signalling([127, 0, 0, 3].into());
+        socket.set_remote("10.0.0.9:4000".parse().unwrap());
+        stranger.send_to(&RTP, socket.local_addr()).await.unwrap();
+        assert!(received(&socket).await, "anybody may be behind the NAT");
+        socket.peer().until = Instant::now();
+        caller.send_to(&RTP, socket.local_addr()).await.unwrap();
+        assert!(received(&socket).await);
+        for late in [&stranger, &other] {
+            late.send_to(&RTP, socket.local_addr()).await.unwrap();
+            assert!(!received(&socket).await);
+        }
+        assert_eq!(socket.remote(), Some(caller.local_addr().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_can_be_reached_is_not_taken_by_strangers() {
+        let socket = RtpSocket::bind(LOCAL, any_port()).unwrap();
+        socket.set_signalling([127, 0, 0, 3].into());
+        let remote = "203.0.113.9:4000".parse().unwrap();
+        socket.set_remote(remote);
+        host(2).await.send_to(&RTP, socket.local_addr()).await.unwrap();
+        assert!(!received(&socket).await);
+        assert_eq!(socket.remote(), Some(remote));
+        host(3).await.send_to(&RTP, socket.local_addr()).await.unwrap();
+        assert!(received(&socket).await);
+    }
+
+    #[test]
+    fn addresses_behind_nat_are_known() {
+        for (text, unroutable) in [
+            ("10.1.2.3", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("169.254.0.1", true),
+            ("::ffff:192.168.0.1", true),
+            ("fd00::1", true),
+            ("198.51.100.1", false),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(is_unroutable(text.parse().unwrap()), unroutable, "{text}");
+        }
     }
 
     #[tokio::test]
