@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     let _ = sdp::accept_answer(&text, CODECS);
     if let Ok(negotiated) = sdp::negotiate(&text, CODECS) {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 20_000));
-        let answer = sdp::answer(&text, local, 1, &negotiated).expect("what can be negotiated can be answered");
+        let answer = sdp::answer(&text, local, sdp::Origin::new(1), &negotiated).expect("what can be negotiated can be answered");
         assert!(answer.starts_with("v=0\r\n"), "{answer:?}");
     }
 });

@@ -147,6 +147,11 @@ impl Calls {
         let _ = self.carrier.set(carrier);
     }
 
+    /// Who says the apology when an agent's own voice is what broke.
+    pub fn understudy_voice(&self) -> Option<&SpokenVoice> {
+        self.setup.services.understudy.as_ref()
+    }
+
     /// Now, by the platform's clock.
     pub fn now(&self) -> Timestamp {
         self.setup.clock.now()

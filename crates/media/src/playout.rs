@@ -20,6 +20,8 @@ const FADE_SAMPLES: usize = 40;
 pub enum Played {
     /// At least some speech.
     Speech,
+    /// The last few milliseconds of speech that was cut or paused; they count for nothing.
+    Fade,
     /// Silence, since an open segment has no samples yet.
     Underrun,
     /// Silence, since there is nothing to say.
@@ -55,6 +57,7 @@ pub struct Playout {
     open: bool,
     fade: [i16; FADE_SAMPLES],
     fading: bool,
+    paused: bool,
 }
 
 impl Default for Playout {
@@ -66,6 +69,7 @@ impl Default for Playout {
             open: false,
             fade: [0; FADE_SAMPLES],
             fading: false,
+            paused: false,
         }
     }
 }
@@ -121,7 +125,10 @@ impl Playout {
         if self.fading {
             out[..FADE_SAMPLES].copy_from_slice(&self.fade);
             self.fading = false;
-            return Played::Speech;
+            return Played::Fade;
+        }
+        if self.paused {
+            return Played::Idle;
         }
         let mut filled = 0;
         while let Some(segment) = self.heard.get_mut(self.playing) {
@@ -147,18 +154,35 @@ impl Playout {
     /// Drops everything that was not played, at a barge-in; what plays right now fades out over 5 ms, which
     /// does not count as heard.
     pub fn clear(&mut self) {
-        let audible = self.heard.get(self.playing).is_some_and(|segment| segment.played > 0);
-        if audible && !self.samples.is_empty() {
-            self.fade = [0; FADE_SAMPLES];
-            for (index, (slot, &sample)) in self.fade.iter_mut().zip(&self.samples).enumerate() {
-                let left = (FADE_SAMPLES - index) as i32;
-                *slot = (i32::from(sample) * left / FADE_SAMPLES as i32) as i16;
-            }
-            self.fading = true;
-        }
+        self.fade_out();
         self.samples.clear();
         self.playing = self.heard.len();
         self.open = false;
+        self.paused = false;
+    }
+
+    /// Falls silent, as at [`Playout::clear`], and keeps what was not played.
+    pub fn pause(&mut self) {
+        self.fade_out();
+        self.paused = true;
+    }
+
+    /// Goes on where [`Playout::pause`] stopped.
+    pub fn resume(&mut self) {
+        self.paused = false;
+    }
+
+    fn fade_out(&mut self) {
+        let audible = self.heard.get(self.playing).is_some_and(|segment| segment.played > 0);
+        if self.paused || !audible || self.samples.is_empty() {
+            return;
+        }
+        self.fade = [0; FADE_SAMPLES];
+        for (index, (slot, &sample)) in self.fade.iter_mut().zip(&self.samples).enumerate() {
+            let left = (FADE_SAMPLES - index) as i32;
+            *slot = (i32::from(sample) * left / FADE_SAMPLES as i32) as i16;
+        }
+        self.fading = true;
     }
 
     /// Whether nothing is left to play and no segment is open.
@@ -260,7 +284,7 @@ mod tests {
         playout.clear();
         assert_eq!(playout.push(&[1; 10]), 0, "a cleared segment takes no more");
         let (played, out) = frame(&mut playout);
-        assert_eq!(played, Played::Speech);
+        assert_eq!(played, Played::Fade);
         assert!(out[..FADE_SAMPLES].is_sorted_by(|a, b| a > b) && out[FADE_SAMPLES..] == [0; 120]);
         assert_eq!(frame(&mut playout).0, Played::Idle);
         assert!(playout.is_idle());
@@ -268,6 +292,32 @@ mod tests {
         playout.begin(3);
         playout.push(&[7; 160]);
         assert_eq!(frame(&mut playout), (Played::Speech, [7; FRAME_SAMPLES]));
+    }
+
+    #[test]
+    fn paused_speech_fades_out_and_goes_on_where_it_stopped() {
+        let mut playout = Playout::new();
+        playout.begin(1);
+        playout.push(&[1_000; 320]);
+        playout.end();
+        frame(&mut playout);
+        playout.pause();
+        assert_eq!(frame(&mut playout).0, Played::Fade);
+        assert_eq!(frame(&mut playout), (Played::Idle, [0; FRAME_SAMPLES]));
+        assert!(!playout.is_idle(), "half of it is still to come");
+        assert_eq!(playout.heard(), [heard(1, 160, 320, true)]);
+        playout.resume();
+        assert_eq!(frame(&mut playout), (Played::Speech, [1_000; FRAME_SAMPLES]));
+        assert_eq!(playout.heard(), [heard(1, 320, 320, true)]);
+        playout.pause();
+        playout.clear();
+        playout.begin(2);
+        playout.push(&[7; 160]);
+        assert_eq!(
+            frame(&mut playout),
+            (Played::Speech, [7; FRAME_SAMPLES]),
+            "new speech is not paused"
+        );
     }
 
     #[test]

@@ -70,9 +70,35 @@ impl fmt::Display for SdpError {
 
 impl std::error::Error for SdpError {}
 
+/// Which session a description belongs to, and which state of it (the `o=` line, RFC 8866 section 5.2). The
+/// version goes up by one with each description that differs from the one before (RFC 3264 section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The same for all descriptions of a call.
+    pub session_id: u64,
+    /// Of this description.
+    pub version: u64,
+}
+
+impl Origin {
+    /// The first version of a session.
+    pub const fn new(session_id: u64) -> Self {
+        Self { session_id, version: 1 }
+    }
+
+    /// The next version of the same session.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self {
+            version: self.version.saturating_add(1),
+            ..self
+        }
+    }
+}
+
 /// Our offer: one audio stream both ways, `codecs` in order of preference, and telephone events.
-pub fn offer(local: SocketAddr, session_id: u64, codecs: &[Codec]) -> String {
-    let mut sdp = head(local, session_id);
+pub fn offer(local: SocketAddr, origin: Origin, codecs: &[Codec]) -> String {
+    let mut sdp = head(local, origin);
     let formats: Vec<_> = codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
     audio(
         &mut sdp,
@@ -93,7 +119,7 @@ pub fn negotiate(offer: &str, supported: &[Codec]) -> Result<Negotiated, SdpErro
 
 /// The answer to `offer`: one stream per offered stream, all but the chosen one turned down with port 0
 /// (RFC 3264 §6).
-pub fn answer(offer: &str, local: SocketAddr, session_id: u64, negotiated: &Negotiated) -> Result<String, SdpError> {
+pub fn answer(offer: &str, local: SocketAddr, origin: Origin, negotiated: &Negotiated) -> Result<String, SdpError> {
     let session = Session::parse(offer)?;
     let (chosen, _) = choose(&session, &[negotiated.codec])?;
     let direction = match (negotiated.sends, negotiated.receives) {
@@ -102,7 +128,7 @@ pub fn answer(offer: &str, local: SocketAddr, session_id: u64, negotiated: &Nego
         (false, true) => Direction::RecvOnly,
         (false, false) => Direction::Inactive,
     };
-    let mut sdp = head(local, session_id);
+    let mut sdp = head(local, origin);
     for (index, media) in session.media.iter().enumerate() {
         if index == chosen {
             let formats = [(negotiated.payload_type, negotiated.codec)];
@@ -198,7 +224,7 @@ fn line(sdp: &mut String, content: fmt::Arguments<'_>) {
     let _ = write!(sdp, "{content}\r\n");
 }
 
-fn head(local: SocketAddr, session_id: u64) -> String {
+fn head(local: SocketAddr, origin: Origin) -> String {
     let mut sdp = String::with_capacity(512);
     let ip = local.ip();
     let family = match ip {
@@ -206,7 +232,8 @@ fn head(local: SocketAddr, session_id: u64) -> String {
         IpAddr::V6(_) => "IP6",
     };
     line(&mut sdp, format_args!("v=0"));
-    line(&mut sdp, format_args!("o=- {session_id} {session_id} IN {family} {ip}"));
+    let Origin { session_id, version } = origin;
+    line(&mut sdp, format_args!("o=- {session_id} {version} IN {family} {ip}"));
     line(&mut sdp, format_args!("s=-"));
     line(&mut sdp, format_args!("c=IN {family} {ip}"));
     line(&mut sdp, format_args!("t=0 0"));

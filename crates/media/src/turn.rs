@@ -41,6 +41,9 @@ pub struct TurnConfig {
     pub finished_at: f32,
     /// The model says there is more to come below this probability; between the two it is as good as silent.
     pub unfinished_below: f32,
+    /// A turn ends after so long however loud it is: a steady noise or a television must not hold the floor. The
+    /// next one begins after a silence of [`TurnConfig::silence_default`].
+    pub turn_max: Duration,
 }
 
 impl Default for TurnConfig {
@@ -59,6 +62,7 @@ impl Default for TurnConfig {
             // 0.5 and 74 % reach 0.9, of 34 beginnings of sentences 71 % and 29 %.
             finished_at: 0.9,
             unfinished_below: 0.5,
+            turn_max: Duration::from_secs(25),
         }
     }
 }
@@ -163,6 +167,8 @@ enum State {
     Silent,
     Onset(Onset),
     Speaking(Speech),
+    /// The turn was as long as one may be; waits for a silence. Since when it is silent, if it is.
+    Exhausted(Option<Duration>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,6 +259,15 @@ impl TurnDetector {
             }
             (State::Speaking(speech), true) => self.speech(now, speech),
             (State::Speaking(speech), false) => self.silence(now, speech),
+            (State::Exhausted(_), true) => self.state = State::Exhausted(None),
+            (State::Exhausted(silent_since), false) => {
+                let since = silent_since.unwrap_or(now);
+                self.state = if now.saturating_sub(since) >= self.config.silence_default {
+                    State::Silent
+                } else {
+                    State::Exhausted(Some(since))
+                };
+            }
         }
     }
 
@@ -315,6 +330,13 @@ impl TurnDetector {
         }
         self.state = State::Speaking(speech);
         self.interrupt_if_due(now, speech);
+        if now.saturating_sub(speech.started) >= self.config.turn_max {
+            self.state = State::Exhausted(None);
+            self.emit(Output::TurnEnded {
+                started: speech.started,
+                last_voice: now,
+            });
+        }
     }
 
     fn interrupt_if_due(&mut self, now: Duration, speech: Speech) {
@@ -403,7 +425,7 @@ impl TurnDetector {
     fn agent_stopped(&mut self) {
         self.agent = Agent::Silent;
         match &mut self.state {
-            State::Silent => {}
+            State::Silent | State::Exhausted(_) => {}
             State::Onset(onset) => onset.over_agent = Overlap::None,
             State::Speaking(speech) => speech.over_agent = Overlap::None,
         }

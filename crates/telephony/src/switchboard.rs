@@ -82,6 +82,9 @@ impl Switchboard {
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
         };
+        if let Some(understudy) = inner.calls.understudy_voice() {
+            inner.fallbacks.prepare(understudy);
+        }
         let switchboard = Self { inner: Arc::new(inner) };
         switchboard.inner.tasks.spawn(switchboard.clone().take_calls(waiting));
         switchboard.inner.tasks.spawn(switchboard.clone().keep_registered());
@@ -136,7 +139,7 @@ impl Switchboard {
             };
             let switchboard = self.clone();
             self.inner.tasks.spawn(async move {
-                switchboard.inbound(call).await;
+                Box::pin(switchboard.inbound(call)).await;
                 drop(place);
             });
         }
@@ -160,12 +163,12 @@ impl Switchboard {
         )
     }
 
-    /// The address a peer at `peer` is told to send media to.
+    /// The address a peer at `peer` is told to send media to. One on this machine can't reach the outer address.
     fn advertised(&self, bound: SocketAddr, peer: SocketAddr) -> SocketAddr {
         let ip = match self.inner.config.rtp_external {
-            Some(ip) => ip,
-            None if bound.ip().is_unspecified() => self.inner.endpoint.media_ip_for(peer),
-            None => bound.ip(),
+            Some(ip) if !peer.ip().is_loopback() => ip,
+            _ if bound.ip().is_unspecified() => self.inner.endpoint.media_ip_for(peer),
+            _ => bound.ip(),
         };
         SocketAddr::new(ip, bound.port())
     }

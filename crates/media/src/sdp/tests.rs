@@ -42,8 +42,8 @@ fn the_offerers_first_codec_that_we_know_wins() {
 fn the_answer_is_written_in_full() {
     let negotiated = negotiate(PHONE, BOTH).unwrap();
     assert_eq!(
-        answer(PHONE, local(), 42, &negotiated).unwrap(),
-        "v=0\r\no=- 42 42 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+        answer(PHONE, local(), Origin::new(42), &negotiated).unwrap(),
+        "v=0\r\no=- 42 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
          m=audio 40000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
          a=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
     );
@@ -58,7 +58,7 @@ fn streams_that_we_do_not_take_are_answered_with_port_zero() {
     );
     let negotiated = negotiate(&text, BOTH).unwrap();
     assert_eq!(negotiated.remote.port(), 5004);
-    let answer = answer(&text, local(), 1, &negotiated).unwrap();
+    let answer = answer(&text, local(), Origin::new(1), &negotiated).unwrap();
     let media: Vec<_> = answer.lines().filter(|line| line.starts_with("m=")).collect();
     assert_eq!(
         media,
@@ -75,14 +75,14 @@ fn streams_that_we_do_not_take_are_answered_with_port_zero() {
 fn our_offer_and_our_answer_understand_each_other() {
     for address in [LOCAL, "[2001:db8::7]:40000"] {
         let local: SocketAddr = address.parse().unwrap();
-        let offered = offer(local, 7, BOTH);
+        let offered = offer(local, Origin::new(7), BOTH);
         let negotiated = negotiate(&offered, &[Codec::Pcma]).unwrap();
         assert_eq!((negotiated.remote, negotiated.codec), (local, Codec::Pcma));
         assert_eq!(
             (negotiated.dtmf_payload_type, negotiated.ptime_ms),
             (Some(DTMF_PAYLOAD_TYPE), 20)
         );
-        let answered = answer(&offered, local, 8, &negotiated).unwrap();
+        let answered = answer(&offered, local, Origin::new(8), &negotiated).unwrap();
         assert_eq!(accept_answer(&answered, BOTH).unwrap(), negotiated);
     }
 }
@@ -103,7 +103,7 @@ fn hold_shows_in_who_may_send() {
         let text = with(connection, "m=audio 9 RTP/AVP 0", attribute);
         let negotiated = negotiate(&text, BOTH).unwrap();
         assert_eq!((negotiated.sends, negotiated.receives), (sends, receives), "{text}");
-        let answer = answer(&text, local(), 1, &negotiated).unwrap();
+        let answer = answer(&text, local(), Origin::new(1), &negotiated).unwrap();
         assert!(answer.ends_with(&format!("a={answered}\r\n")), "{answer}");
     }
 }
@@ -237,7 +237,7 @@ proptest! {
         let _ = negotiate(&text, BOTH);
         text.push_str("\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\nc=IN IP4 192.0.2.1");
         if let Ok(negotiated) = negotiate(&text, BOTH) {
-            let answered = answer(&text, local(), 1, &negotiated).unwrap();
+            let answered = answer(&text, local(), Origin::new(1), &negotiated).unwrap();
             prop_assert_eq!(answered.matches("\r\n").count(), answered.matches('\n').count());
             let count = |text: &str| text.split(['\r', '\n']).filter(|line| line.trim().starts_with("m=")).count();
             prop_assert_eq!(count(&answered), count(&text));

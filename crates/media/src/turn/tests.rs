@@ -234,6 +234,39 @@ fn the_agent_is_interrupted_by_speech_and_not_by_mm_hm() {
 }
 
 #[test]
+fn no_turn_lasts_longer_than_it_may() {
+    let config = TurnConfig {
+        turn_max: VOICE_FRAME * 100,
+        ..TurnConfig::default()
+    };
+    // 700 ms are 44 frames.
+    for (what, steps, said) in [
+        (
+            "a steady noise ends once and begins no other turn",
+            &[Voice(400), STARTED, Voice(400)][..],
+            "started 0, ended 0-100 by 100",
+        ),
+        (
+            "short pauses do not begin another",
+            &[Voice(120), Silence(40), Voice(30), Silence(40)],
+            "started 0, ended 0-100 by 100",
+        ),
+        (
+            "a silence does",
+            &[Voice(120), Silence(46), Voice(10), Silence(60)],
+            "started 0, ended 0-100 by 100, started 166, paused 175, ended 166-175 by 219",
+        ),
+        (
+            "an interruption can be too long, too",
+            &[STARTED, Voice(50), STOPPED, Voice(100)],
+            "started 0, interrupted 0-18, ended 0-100 by 100",
+        ),
+    ] {
+        assert_eq!(run_with(config, steps), said, "{what}");
+    }
+}
+
+#[test]
 fn an_agent_that_must_not_be_interrupted_is_not() {
     let config = TurnConfig {
         interruptible: false,
@@ -312,7 +345,10 @@ proptest! {
                         Output::SpeechStarted { .. } => { prop_assert!(!open); open = true; }
                         Output::Paused { .. } => { prop_assert!(open && !paused); paused = true; }
                         Output::Resumed { .. } => { prop_assert!(open && paused); paused = false; }
-                        Output::TurnEnded { .. } => { prop_assert!(open && paused); open = false; paused = false; }
+                        Output::TurnEnded { started, .. } => {
+                            prop_assert!(open && (paused || now >= started + TurnConfig::default().turn_max));
+                            (open, paused) = (false, false);
+                        }
                         Output::FalseStart { .. } => { prop_assert!(open && !paused); open = false; }
                         Output::Interrupted { .. } => prop_assert!(open),
                     }

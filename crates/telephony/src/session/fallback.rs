@@ -1,8 +1,8 @@
 //! What a caller hears when a stage breaks: synthesized ahead, so that it can be said when nothing works.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,18 +14,55 @@ use super::voice::line_speech;
 
 /// The words.
 pub(super) const TEXT: &str = "I'm sorry, something went wrong on our side. Please call again later. Goodbye.";
-/// Longest wait for one voice to say them, so that the caller hears something within three seconds.
+/// Longest wait for one voice to say them once something broke, so that the caller hears something within three
+/// seconds.
 const DEADLINE: Duration = Duration::from_millis(1200);
+/// Longest wait ahead of time, when nobody waits: a busy machine gets there, too.
+const PREPARE_DEADLINE: Duration = Duration::from_secs(30);
 /// Voices remembered.
 const VOICES_MAX: usize = 64;
+
+/// A provider and its name for a voice.
+type VoiceName = (String, String);
 
 /// The fallback in every voice that was needed so far.
 #[derive(Clone, Default)]
 pub(crate) struct Fallbacks {
-    spoken: Arc<Mutex<HashMap<(String, String), Arc<[i16]>>>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    spoken: HashMap<VoiceName, Arc<[i16]>>,
+    preparing: HashSet<VoiceName>,
 }
 
 impl Fallbacks {
+    /// Makes the words ready in a voice, unless they are or soon will be. Returns at once; a failure is tried
+    /// again when asked again.
+    pub(crate) fn prepare(&self, voice: &SpokenVoice) {
+        let name = name_of(voice);
+        {
+            let mut shared = self.shared();
+            let known = shared.spoken.contains_key(&name);
+            let full = shared.spoken.len() + shared.preparing.len() >= VOICES_MAX;
+            if known || full || !shared.preparing.insert(name.clone()) {
+                return;
+            }
+        }
+        let preparing = Preparing {
+            fallbacks: self.clone(),
+            name,
+        };
+        let voice = voice.clone();
+        // Ends by its own deadline.
+        tokio::spawn(async move {
+            if let Some(samples) = whole(&voice, PREPARE_DEADLINE).await {
+                preparing.fallbacks.keep(preparing.name.clone(), samples);
+            }
+        });
+    }
+
     /// The words at the rate of the line, in the first voice, or else in the second.
     pub(super) async fn speech(&self, first: SpokenVoice, second: Option<SpokenVoice>) -> Option<Arc<[i16]>> {
         for voice in [Some(first), second].into_iter().flatten() {
@@ -37,24 +74,54 @@ impl Fallbacks {
     }
 
     async fn in_voice(&self, voice: SpokenVoice) -> Option<Arc<[i16]>> {
-        let name = (voice.provider.clone(), voice.voice.clone());
-        if let Some(known) = self.spoken.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            return Some(known.clone());
+        let name = name_of(&voice);
+        let known = self.shared().spoken.get(&name).cloned();
+        if known.is_some() {
+            return known;
         }
-        let samples: Arc<[i16]> = timeout(DEADLINE, whole(&voice)).await.ok().flatten()?.into();
-        let mut spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner);
-        if spoken.len() < VOICES_MAX {
-            spoken.insert(name, samples.clone());
-        }
+        let samples = whole(&voice, DEADLINE).await?;
+        self.keep(name, samples.clone());
         Some(samples)
+    }
+
+    fn keep(&self, name: VoiceName, samples: Arc<[i16]>) {
+        let mut shared = self.shared();
+        if shared.spoken.len() < VOICES_MAX {
+            shared.spoken.insert(name, samples);
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        // The lock guards plain insertions; a poisoned one holds valid data.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn whole(voice: &SpokenVoice) -> Option<Vec<i16>> {
-    let mut stream = std::pin::pin!(line_speech(voice, TEXT.to_owned(), DEADLINE));
-    let mut all = Vec::new();
-    while let Some(piece) = stream.next().await {
-        all.extend(piece.ok()?);
+/// A voice that is preparing the words; struck off the list when dropped, whatever became of it.
+struct Preparing {
+    fallbacks: Fallbacks,
+    name: VoiceName,
+}
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        self.fallbacks.shared().preparing.remove(&self.name);
     }
-    (!all.is_empty()).then_some(all)
+}
+
+fn name_of(voice: &SpokenVoice) -> VoiceName {
+    (voice.provider.clone(), voice.voice.clone())
+}
+
+/// All of the words within the deadline, or nothing.
+async fn whole(voice: &SpokenVoice, deadline: Duration) -> Option<Arc<[i16]>> {
+    let speech = async {
+        let mut stream = std::pin::pin!(line_speech(voice, TEXT.to_owned(), deadline));
+        let mut all = Vec::new();
+        while let Some(piece) = stream.next().await {
+            all.extend(piece.ok()?);
+        }
+        (!all.is_empty()).then(|| all.into())
+    };
+    timeout(deadline, speech).await.ok().flatten()
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use contract::{AfterInactivity, CallEvent, CallMetrics, EndReason, Endpointing, ProviderKind, Speaker};
-use domain::ProviderFailure;
+use contract::{AfterInactivity, CallEvent, CallMetrics, EndReason, Endpointing, LaterFailure, ProviderKind, Speaker};
+use domain::{ProviderFailure, calls::later};
 use media::turn::{Input, Output};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +16,16 @@ use super::{
 
 /// Said by agents that speak first and have no greeting of their own.
 pub(super) const DEFAULT_GREETING: &str = "Hello! How can I help you?";
-/// Keys kept in the record.
+/// Keys kept in the record, and keys that make one turn.
 const KEYS_MAX: usize = 128;
 /// After the last key, before the keys count as the caller's turn. `#` ends them at once.
 const KEYS_PAUSE: Duration = Duration::from_millis(1500);
 /// Between two looks for words in the speech of a caller who may be interrupting. Each asks the recogniser.
 const WORDS_AGAIN: Duration = Duration::from_millis(250);
+
+/// A caller who speaks again while his words are being recognised goes on with the same turn, unless it is so long
+/// already.
+const GOES_ON_MAX: Duration = Duration::from_mins(1);
 
 /// State of the floor.
 #[derive(Default)]
@@ -33,6 +37,8 @@ pub(super) struct Floor {
     ahead: Option<String>,
     /// The turn is over; its words are still being recognised.
     decision: Option<Decision>,
+    /// The turn seemed to be over, and the caller goes on.
+    reopened: Option<Decision>,
     /// The caller talks over the agent, and it takes words to interrupt.
     interrupting: bool,
     /// When to look for words in it again.
@@ -45,7 +51,6 @@ pub(super) struct Floor {
     key_last: Duration,
     /// A stage broke; only the fallback is still said.
     closing: bool,
-    fallback_prepared: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -61,21 +66,42 @@ impl Session {
             return;
         }
         match output {
-            Output::SpeechStarted { at } => {
-                self.floor.caller_talks = true;
-                self.floor.quiet_since = at;
-                self.floor.inactivity_next = 0;
-            }
+            Output::SpeechStarted { at } => self.caller_starts(at),
             Output::Paused { .. } => self.caller_paused(),
             Output::Resumed { .. } => self.recognition_drop(),
             Output::TurnEnded { started, last_voice } => self.caller_finished(started, last_voice),
             Output::Interrupted { .. } => self.caller_interrupts(),
-            Output::FalseStart { .. } => {
-                self.recognition_drop();
-                self.floor.caller_talks = false;
-                self.floor.interrupting = false;
-                self.hearing.utterance_over();
-            }
+            Output::FalseStart { .. } => self.caller_made_a_noise(),
+        }
+    }
+
+    /// The caller begins to speak. If the words of his last turn are still being recognised, he goes on with it:
+    /// one recognition will cover all of it.
+    fn caller_starts(&mut self, at: Duration) {
+        self.floor.caller_talks = true;
+        self.floor.quiet_since = at;
+        self.floor.inactivity_next = 0;
+        let Some(decision) = self.floor.decision else { return };
+        if at.saturating_sub(decision.started) >= GOES_ON_MAX {
+            return;
+        }
+        self.recognition_drop();
+        self.floor.reopened = Some(decision);
+        if self.floor.interrupting && self.plan.agent.interruption.min_words > 0 {
+            self.floor.words_again = Some(self.now() + WORDS_AGAIN);
+        }
+    }
+
+    /// What began was no speech. Words from before it still count.
+    fn caller_made_a_noise(&mut self) {
+        self.recognition_drop();
+        self.floor.caller_talks = false;
+        if let Some(decision) = self.floor.reopened.take() {
+            self.floor.decision = Some(decision);
+            self.recognition_start();
+        } else {
+            self.floor.interrupting = false;
+            self.hearing.utterance_over();
         }
     }
 
@@ -115,19 +141,18 @@ impl Session {
         self.end_of_turn = None;
         self.word_check = None;
         self.floor.words_again = None;
+        let reopened = self.floor.reopened.take();
         let decision = Decision {
-            started,
+            started: reopened.map_or(started, |decision| decision.started),
             last_voice,
             at,
         };
-        match self.floor.ahead.take() {
-            Some(words) => self.answer(decision, &words),
-            None => {
-                self.floor.decision = Some(decision);
-                if self.recognition.is_none() {
-                    self.recognition_start();
-                }
-            }
+        if let Some(words) = self.floor.ahead.take() {
+            return self.answer(decision, &words);
+        }
+        self.floor.decision = Some(decision);
+        if self.recognition.is_none() {
+            self.recognition_start();
         }
     }
 
@@ -148,6 +173,7 @@ impl Session {
         self.recognition = None;
         self.end_of_turn = None;
         self.floor.ahead = None;
+        self.floor.decision = None;
     }
 
     pub(super) fn recognized(&mut self, result: Result<String, ProviderFailure>) {
@@ -176,13 +202,13 @@ impl Session {
         self.hearing.utterance_over();
         let interrupting = std::mem::take(&mut self.floor.interrupting);
         if !is_speech(words) {
-            return;
+            return self.agent_goes_on(interrupting);
         }
         if self.agent_is_heard() {
             // Talked over the agent without interrupting it: not enough words, or it can't be interrupted.
             let enough = word_count(words) >= usize::from(self.plan.agent.interruption.min_words);
             if !(interrupting && enough) {
-                return;
+                return self.agent_goes_on(interrupting);
             }
         }
         let timing = TurnTiming {
@@ -207,9 +233,20 @@ impl Session {
     fn caller_interrupts(&mut self) {
         self.floor.interrupting = true;
         if self.plan.agent.interruption.min_words == 0 {
-            self.commit_agent_turn(self.now());
+            // A noise is no reason to stop for good; whether it was one is known when the caller has finished.
+            let now = self.now();
+            self.speaking.pause(now);
+            self.hearing.tell(now, Input::AgentStopped);
         } else {
             self.word_check_start();
+        }
+    }
+
+    /// There is nothing to answer: the agent goes on with what it was saying, and can be interrupted again.
+    fn agent_goes_on(&mut self, interrupting: bool) {
+        let resumed = self.speaking.resume();
+        if resumed || interrupting && self.agent_is_heard() {
+            self.hearing.tell(self.now(), Input::AgentStarted);
         }
     }
 
@@ -258,7 +295,7 @@ impl Session {
     }
 
     fn agent_is_heard(&self) -> bool {
-        self.speaking.turn().is_some_and(AgentTurn::has_started)
+        !self.speaking.is_paused() && self.speaking.turn().is_some_and(AgentTurn::has_started)
     }
 
     /// Begins a turn of the agent; the one before is over with it.
@@ -271,8 +308,7 @@ impl Session {
 
     pub(super) fn command(&mut self, command: Command) {
         if self.commands.try_send(command).is_err() {
-            tracing::error!(call_id = %self.plan.call.id, "the agent's voice does not take commands any more");
-            self.end_now(Ending::BROKEN);
+            self.voice_died();
         }
     }
 
@@ -328,17 +364,33 @@ impl Session {
 
     /// A stage broke: the caller hears a short apology, the call ends in order, the record says why.
     pub(super) fn stage_failed(&mut self, failure: ProviderFailure) {
-        if std::mem::replace(&mut self.floor.closing, true) {
+        if self.floor.closing {
             return;
         }
-        let now = self.now();
         let cause = failure
             .source
             .as_ref()
             .map(|source| chain(source.as_ref()))
             .unwrap_or_default();
         tracing::warn!(call_id = %self.plan.call.id, %failure, cause, "a stage of a call broke");
-        let error = failure.later(self.wall(now));
+        let error = failure.later(self.wall(self.now()));
+        self.apologize(error, failure.kind == ProviderKind::Tts);
+    }
+
+    /// The task that thinks and speaks for the agent takes nothing any more, or is gone: a defect of ours.
+    pub(super) fn voice_died(&mut self) {
+        if self.floor.closing {
+            return;
+        }
+        tracing::error!(call_id = %self.plan.call.id, "the agent's voice is gone");
+        let error = domain::Error::internal("think and speak for an agent", "its task is gone");
+        let error = later(&error, self.wall(self.now()));
+        self.apologize(error, false);
+    }
+
+    fn apologize(&mut self, error: LaterFailure, voice_broke: bool) {
+        self.floor.closing = true;
+        let now = self.now();
         self.journal.error(error.clone());
         self.plan.events.publish(CallEvent::Error { error: error.clone() });
         self.last_error = Some(error);
@@ -350,7 +402,7 @@ impl Session {
         let (voice, understudy) = (self.plan.voice.clone(), self.plan.understudy.clone());
         // A voice that just broke is asked last: the caller has waited long enough.
         let (first, second) = match understudy {
-            Some(understudy) if failure.kind == ProviderKind::Tts => (understudy, Some(voice)),
+            Some(understudy) if voice_broke => (understudy, Some(voice)),
             understudy => (voice, understudy),
         };
         self.fallback = Some(Box::pin(async move { fallbacks.speech(first, second).await }));
@@ -380,13 +432,11 @@ impl Session {
             .for_each(|turn| turn.complete = true);
     }
 
-    /// Once a call, when the agent is idle, the apology is made ready.
-    fn fallback_prepare(&mut self) {
-        if !std::mem::replace(&mut self.floor.fallback_prepared, true) {
-            let fallbacks = self.fallbacks.clone();
-            let (voice, understudy) = (self.plan.voice.clone(), self.plan.understudy.clone());
-            // Ends by its own deadline, at most two of them.
-            tokio::spawn(async move { fallbacks.speech(voice, understudy).await });
+    /// While the agent is idle the apology is made ready, unless it is.
+    fn fallback_prepare(&self) {
+        self.fallbacks.prepare(&self.plan.voice);
+        if let Some(understudy) = &self.plan.understudy {
+            self.fallbacks.prepare(understudy);
         }
     }
 
@@ -431,19 +481,23 @@ impl Session {
     }
 
     pub(super) fn key_pressed(&mut self, now: Duration, digit: char) {
-        if self.floor.keys.len() >= KEYS_MAX || self.floor.closing {
+        if self.floor.closing {
             return;
         }
-        self.floor.keys.push(digit);
+        if self.floor.keys.len() < KEYS_MAX {
+            self.floor.keys.push(digit);
+        }
         self.floor.key_last = now;
         self.floor.quiet_since = now;
         self.plan.events.publish(CallEvent::Dtmf {
             digit: digit.to_string(),
             at: self.wall(now),
         });
-        match digit {
-            '#' => self.keys_entered(now),
-            _ => self.floor.keys_pending.push(digit),
+        if digit != '#' {
+            self.floor.keys_pending.push(digit);
+        }
+        if digit == '#' || self.floor.keys_pending.len() >= KEYS_MAX {
+            self.keys_entered(now);
         }
     }
 

@@ -19,6 +19,8 @@ const LEAD_IN: usize = Utterance::SAMPLE_RATE as usize / 2;
 /// Longest utterance handed to a recogniser: 28 s, what whisper hears in one window. Of longer ones the last
 /// 28 s count.
 const UTTERANCE_MAX: usize = 28 * Utterance::SAMPLE_RATE as usize;
+/// Longer utterances are trimmed in steps of 1 s, since each step moves all of it.
+const TRIM_STEP: usize = Utterance::SAMPLE_RATE as usize;
 
 /// Hears one caller.
 pub(super) struct Hearing {
@@ -75,7 +77,7 @@ impl Hearing {
         self.pending.truncate(self.pending.len() - taken);
         let surplus = self.lead_in.len().saturating_sub(LEAD_IN);
         self.lead_in.drain(..surplus);
-        if self.utterance.len() > UTTERANCE_MAX {
+        if self.utterance.len() >= UTTERANCE_MAX + TRIM_STEP {
             let surplus = self.utterance.len() - UTTERANCE_MAX;
             self.utterance.drain(..surplus);
         }
@@ -99,8 +101,9 @@ impl Hearing {
 
     /// What the caller said since the turn began.
     pub(super) fn utterance(&self, language: Option<&str>) -> Utterance {
+        let first = self.utterance.len().saturating_sub(UTTERANCE_MAX);
         Utterance {
-            samples: Arc::from(self.utterance.as_slice()),
+            samples: Arc::from(&self.utterance[first..]),
             language: language.map(str::to_owned),
         }
     }

@@ -13,14 +13,15 @@ mod speaking;
 mod transcript;
 mod voice;
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use contract::{CallEvent, CallStatus, EndReason, Endpointing, FirstSpeaker, LaterFailure, Timestamp};
+use contract::{CallEvent, CallId, CallStatus, EndReason, Endpointing, FirstSpeaker, LaterFailure, Timestamp};
 use domain::{
-    ProviderFailure,
-    calls::{Calls, SessionPlan},
-    ports::RecordingWriter,
-    records::CallEnding,
+    Error, ProviderFailure,
+    calls::{Calls, SessionPlan, later},
+    events::EventPublisher,
+    ports::{Brain, RecordingWriter, VoiceActivityDetector},
+    records::{CallEnding, Scope},
 };
 use media::turn::TurnConfig;
 use tokio::{
@@ -28,7 +29,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-pub(crate) use self::fallback::Fallbacks;
+pub(crate) use self::{fallback::Fallbacks, line::Described};
 use self::{
     hearing::Hearing,
     journal::Journal,
@@ -47,7 +48,7 @@ const SPEECH_AHEAD: Duration = Duration::from_secs(20);
 /// Between the last frame sent and our BYE, so that the far end's jitter buffer can play it.
 const LAST_WORDS: Duration = Duration::from_millis(240);
 /// A line on which nothing arrives for so long is dead.
-const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+const MEDIA_TIMEOUT: Duration = Duration::from_mins(1);
 /// Longest wait for a recording to reach the disk at the end.
 const RECORDING_CLOSE: Duration = Duration::from_secs(5);
 /// Commands that may wait for the voice.
@@ -89,8 +90,8 @@ pub(crate) struct AnsweredLeg {
     pub(crate) control: LegControl,
     pub(crate) socket: RtpSocket,
     pub(crate) negotiated: media::sdp::Negotiated,
-    /// Our address as the other side was told.
-    pub(crate) advertised: std::net::SocketAddr,
+    /// Our side as the other was told.
+    pub(crate) described: Described,
 }
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
@@ -140,15 +141,62 @@ struct PlanRest {
     understudy: Option<domain::calls::SpokenVoice>,
     end_of_turn: Option<std::sync::Arc<dyn domain::ports::EndOfTurnModel>>,
     deadlines: domain::ports::StageDeadlines,
-    events: domain::events::EventPublisher,
+    events: Arc<EventPublisher>,
+}
+
+/// A plan, taken apart by who needs what.
+struct Parts {
+    brain: Box<dyn Brain>,
+    voice_activity: Box<dyn VoiceActivityDetector>,
+    rest: PlanRest,
+}
+
+impl From<SessionPlan> for Parts {
+    fn from(plan: SessionPlan) -> Self {
+        let rest = PlanRest {
+            scope: plan.scope,
+            call: plan.call,
+            agent: plan.agent,
+            speech_to_text: plan.speech_to_text,
+            voice: plan.voice,
+            understudy: plan.understudy,
+            end_of_turn: plan.end_of_turn,
+            deadlines: plan.deadlines,
+            events: Arc::new(plan.events),
+        };
+        Self {
+            brain: plan.brain,
+            voice_activity: plan.voice_activity,
+            rest,
+        }
+    }
 }
 
 impl Session {
-    /// Holds the call to its end, and writes its record.
+    /// Holds the call to its end, and writes its record, even that of a session that panics.
     pub(crate) async fn hold(
         calls: Calls,
         fallbacks: Fallbacks,
         plan: SessionPlan,
+        leg: AnsweredLeg,
+        controls: mpsc::Receiver<Control>,
+    ) {
+        let parts = Parts::from(plan);
+        let (scope, call, events) = (parts.rest.scope, parts.rest.call.id, parts.rest.events.clone());
+        let control = leg.control.clone();
+        let session = Self::hold_to_the_end(calls.clone(), fallbacks, parts, leg, controls);
+        if let Err(error) = tokio::spawn(session).await {
+            tracing::error!(call_id = %call, %error, "a session died");
+            let error = Error::internal("hold a call", error);
+            close_died(&calls, scope, call, &error, &events).await;
+            control.hang_up().await;
+        }
+    }
+
+    async fn hold_to_the_end(
+        calls: Calls,
+        fallbacks: Fallbacks,
+        parts: Parts,
         leg: AnsweredLeg,
         mut controls: mpsc::Receiver<Control>,
     ) {
@@ -157,79 +205,65 @@ impl Session {
             control,
             socket,
             negotiated,
-            advertised,
+            described,
         } = leg;
         let (out, mut speech) = mpsc::channel(PIECES_AHEAD);
-        let (mut session, voice_task) =
-            Self::open(calls, fallbacks, plan, out, Line::new(socket, negotiated, advertised)).await;
+        let line = Line::new(socket, negotiated, described);
+        let (mut session, voice_task) = Self::open(calls, fallbacks, parts, out, line).await;
         session.open_floor();
         let hung_up = session.run(&mut events, &mut speech, &mut controls).await;
+        // Before hanging up: a peer that does not answer takes seconds, which are no part of the call.
+        let (now, ended_at) = (session.now(), session.calls.now());
         if !hung_up {
             control.hang_up().await;
         }
         // With its command channel gone the voice ends by itself, unless a model holds it; nobody waits for that.
-        session.close(speech).await;
+        drop(speech);
+        session.close(now, ended_at).await;
         voice_task.abort();
     }
 
     async fn open(
         calls: Calls,
         fallbacks: Fallbacks,
-        plan: SessionPlan,
+        parts: Parts,
         out: mpsc::Sender<Speech>,
         line: Line,
     ) -> (Self, tokio::task::JoinHandle<()>) {
-        let SessionPlan {
-            scope,
-            call,
-            agent,
+        let Parts {
             brain,
-            speech_to_text,
-            voice,
-            understudy,
             voice_activity,
-            end_of_turn,
-            deadlines,
-            events,
-        } = plan;
+            rest: plan,
+        } = parts;
+        let (scope, call) = (plan.scope, plan.call.id);
         let answered_at = calls.now();
         let (commands, waiting) = mpsc::channel(COMMANDS_AHEAD);
-        let brain_provider = agent.model.split('/').next().unwrap_or_default().to_owned();
+        let brain_provider = plan.agent.model.split('/').next().unwrap_or_default().to_owned();
         let speaker = Voice {
             brain,
             brain_provider,
-            voice: voice.clone(),
-            deadlines,
+            spoken: plan.voice.clone(),
+            deadlines: plan.deadlines,
             out,
         };
         let voice_task = tokio::spawn(speaker.run(waiting));
-        let recording = if agent.recording_enabled {
-            open_recording(&calls, scope, call.id).await
+        let recording = if plan.agent.recording_enabled {
+            open_recording(&calls, scope, call).await
         } else {
             None
         };
-        let journal = Journal::open(calls.clone(), scope, call.id);
+        let journal = Journal::open(calls.clone(), scope, call);
         journal.progress(CallStatus::InProgress, Some(answered_at));
-        events.publish(CallEvent::Status {
+        plan.events.publish(CallEvent::Status {
             status: CallStatus::InProgress,
             end_reason: None,
             at: answered_at,
         });
-        let turns = turn_config(&agent, end_of_turn.is_some());
+        let turns = turn_config(&plan.agent, plan.end_of_turn.is_some());
         let session = Self {
             hearing: Hearing::new(voice_activity, turns),
-            transcript: TranscriptLog::new(answered_at, agent.transcription_enabled),
-            plan: PlanRest {
-                scope,
-                call,
-                agent,
-                speech_to_text,
-                voice,
-                understudy,
-                end_of_turn,
-                deadlines,
-                events,
-            },
+            transcript: TranscriptLog::new(answered_at, plan.agent.transcription_enabled),
+            plan,
             calls,
             fallbacks,
             began: Instant::now(),
@@ -260,6 +294,7 @@ impl Session {
         let mut ticks = interval(media::FRAME);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut datagram = [0_u8; 2048];
+        let mut has_voice = true;
         loop {
             tokio::select! {
                 biased;
@@ -267,7 +302,10 @@ impl Session {
                 event = events.recv() => if self.leg_event(event) { return true },
                 Some(Control::End) = controls.recv() => self.end_now(self.ended_by(EndReason::AgentHangup)),
                 received = self.line.receive(&mut datagram) => self.packet(&datagram[..received]),
-                Some(piece) = speech.recv(), if self.speaking.buffered() < SPEECH_AHEAD => self.speech(piece),
+                piece = speech.recv(), if has_voice && self.takes_speech() => {
+                    has_voice = piece.is_some();
+                    self.speech_or_its_end(piece);
+                }
                 words = pending(&mut self.recognition) => self.recognized(words),
                 finished = pending(&mut self.end_of_turn) => self.end_of_turn_heard(finished),
                 words = pending(&mut self.word_check) => self.words_counted(words),
@@ -280,6 +318,11 @@ impl Session {
                 return false;
             }
         }
+    }
+
+    /// Whether the voice may go on making speech.
+    fn takes_speech(&self) -> bool {
+        !self.speaking.is_paused() && self.speaking.buffered() < SPEECH_AHEAD
     }
 
     /// Time since the call was answered; the only clock of a session.
@@ -319,7 +362,7 @@ impl Session {
             }
             Some(LegEvent::Reoffered { sdp, reply }) => {
                 // The asker may have given up; then nobody takes the answer.
-                let _ = reply.send(self.line.renegotiate(&sdp));
+                let _ = reply.send(self.line.renegotiate(&sdp, self.now()));
                 false
             }
             Some(
@@ -345,6 +388,13 @@ impl Session {
                 self.key_pressed(now, digit);
             }
         }
+    }
+
+    fn speech_or_its_end(&mut self, piece: Option<Speech>) {
+        let Some(piece) = piece else {
+            return self.voice_died();
+        };
+        self.speech(piece);
     }
 
     fn speech(&mut self, piece: Speech) {
@@ -382,9 +432,7 @@ impl Session {
     }
 
     /// The end: what was heard of the last words, the recording, and the record.
-    async fn close(mut self, speech: mpsc::Receiver<Speech>) {
-        let now = self.now();
-        drop(speech);
+    async fn close(mut self, now: Duration, ended_at: Timestamp) {
         self.commit_agent_turn(now);
         self.transcript.caller_turn_commit(&self.journal, &self.plan.events);
         let recorded = self.recording.is_some();
@@ -409,7 +457,6 @@ impl Session {
             ..
         } = self;
         journal.close().await;
-        let ended_at = calls.now();
         let record = CallEnding {
             answered_at: Some(answered_at),
             turns: transcript.into_turns(),
@@ -468,6 +515,26 @@ impl Session {
         };
         self.command(command);
     }
+}
+
+/// Ends the record of a call whose session panicked, with what it had written until then.
+async fn close_died(calls: &Calls, scope: Scope, id: CallId, error: &Error, events: &EventPublisher) {
+    let ended_at = calls.now();
+    let shown = id.to_string();
+    let call = calls.call_fetch(scope, &shown).await.ok();
+    let turns = calls.call_transcript(scope, &shown).await.ok();
+    let ending = Ending::BROKEN;
+    let record = CallEnding {
+        answered_at: call.and_then(|call| call.answered_at),
+        turns: turns.map(|transcript| transcript.turns).unwrap_or_default(),
+        ..CallEnding::before_answer(ending.status, ending.reason, ended_at, Some(later(error, ended_at)))
+    };
+    calls.call_finish(scope, id, &record).await;
+    events.publish(CallEvent::Status {
+        status: ending.status,
+        end_reason: Some(ending.reason),
+        at: ended_at,
+    });
 }
 
 async fn open_recording(

@@ -96,6 +96,8 @@ impl AgentTurn {
 pub(super) struct Speaking {
     playout: Playout,
     turn: Option<AgentTurn>,
+    /// Since when the turn is held back, if it is.
+    paused: Option<Duration>,
 }
 
 impl Speaking {
@@ -103,6 +105,7 @@ impl Speaking {
         Self {
             playout: Playout::new(),
             turn: None,
+            paused: None,
         }
     }
 
@@ -153,6 +156,24 @@ impl Speaking {
         }
     }
 
+    /// Falls silent in the middle of the turn; what is left of it waits.
+    pub(super) fn pause(&mut self, now: Duration) {
+        if self.turn.is_some() && self.paused.is_none() {
+            self.paused = Some(now);
+            self.playout.pause();
+        }
+    }
+
+    /// Goes on where it fell silent. Whether it had.
+    pub(super) fn resume(&mut self) -> bool {
+        self.playout.resume();
+        self.paused.take().is_some()
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
     /// Speech that waits for the line.
     pub(super) fn buffered(&self) -> Duration {
         self.playout.buffered()
@@ -182,13 +203,14 @@ impl Speaking {
     /// nothing was.
     pub(super) fn end(&mut self, now: Duration) -> Option<(AgentTurn, Option<Said>)> {
         let turn = self.turn.take()?;
+        let paused = self.paused.take();
         turn.cancel.cancel();
         let interrupted = !(turn.complete && self.playout.is_idle());
         let said = turn.first_frame.map(|started| Said {
             text: self.heard_text(&turn.sentences),
             started,
             ended: if interrupted {
-                now
+                paused.unwrap_or(now)
             } else {
                 turn.last_frame + media::FRAME
             },

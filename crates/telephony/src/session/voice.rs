@@ -76,7 +76,7 @@ enum Piece {
 pub(super) struct Voice {
     pub(super) brain: Box<dyn Brain>,
     pub(super) brain_provider: String,
-    pub(super) voice: SpokenVoice,
+    pub(super) spoken: SpokenVoice,
     pub(super) deadlines: StageDeadlines,
     pub(super) out: mpsc::Sender<Speech>,
 }
@@ -117,7 +117,7 @@ impl Voice {
             deadline: self.deadlines.reply,
         };
         let speaker = Speaker {
-            voice: &self.voice,
+            voice: &self.spoken,
             deadline: self.deadlines.speak,
             out: &self.out,
             turn,

@@ -11,7 +11,7 @@ use media::{
     jitter::JitterBuffer,
     lossy::{Conditions, Network},
     rtp::{Marker, Packet, Packetizer},
-    sdp::{self, Negotiated},
+    sdp::{self, Negotiated, Origin},
 };
 use tokio::{
     sync::mpsc,
@@ -41,7 +41,7 @@ const PRESS: Duration = Duration::from_millis(100);
 pub(super) struct Line {
     socket: RtpSocket,
     advertised: SocketAddr,
-    session_id: u64,
+    origin: Origin,
 }
 
 impl Line {
@@ -55,16 +55,16 @@ impl Line {
         Ok(Self {
             socket,
             advertised,
-            session_id: u64::from(rand::random::<u32>()),
+            origin: Origin::new(u64::from(rand::random::<u32>())),
         })
     }
 
     pub(super) fn offer(&self, codecs: &[Codec]) -> String {
-        sdp::offer(self.advertised, self.session_id, codecs)
+        sdp::offer(self.advertised, self.origin, codecs)
     }
 
     pub(super) fn answer(&self, offer: &str, negotiated: &Negotiated) -> Option<String> {
-        sdp::answer(offer, self.advertised, self.session_id, negotiated).ok()
+        sdp::answer(offer, self.advertised, self.origin, negotiated).ok()
     }
 
     pub(super) fn talk(
@@ -278,6 +278,7 @@ impl Talk {
 
     fn renegotiate(&mut self, offer: &str) -> Result<String, u16> {
         let negotiated = sdp::negotiate(offer, &[self.negotiated.codec]).map_err(|_| 488_u16)?;
+        self.line.origin = self.line.origin.next();
         let answer = self.line.answer(offer, &negotiated).ok_or(488_u16)?;
         self.line.socket.set_remote(negotiated.remote);
         self.negotiated = negotiated;

@@ -6,12 +6,12 @@ use domain::{
     records::{CallEnding, InboundNumber},
     rules::Cidr,
 };
-use media::sdp::{self, Negotiated};
+use media::sdp::{self, Negotiated, Origin};
 
 use super::{CODECS, Switchboard};
 use crate::{
     rtp_socket::RtpSocket,
-    session::{AnsweredLeg, Session},
+    session::{AnsweredLeg, Described, Session},
     sip::{Authentication, IncomingCall},
 };
 
@@ -47,12 +47,12 @@ impl Switchboard {
             Admission::Challenge { stale } => return call.challenge(stale).await,
             Admission::Refused => return refuse(call, status::FORBIDDEN, "not_allowed").await,
         }
-        let negotiated = match call.offer.as_deref().map(|offer| sdp::negotiate(offer, CODECS)) {
-            Some(Ok(negotiated)) => negotiated,
-            Some(Err(_)) | None => return refuse(call, status::NOT_ACCEPTABLE_HERE, "media").await,
+        let offer = call.offer.as_deref();
+        let Some(negotiated) = offer.and_then(|offer| sdp::negotiate(offer, CODECS).ok()) else {
+            return refuse(call, status::NOT_ACCEPTABLE_HERE, "media").await;
         };
         match self.inner.calls.inbound_admit(&number, call.from.clone()).await {
-            Ok(plan) => self.take(call, negotiated, plan).await,
+            Ok(plan) => Box::pin(self.take(call, negotiated, plan)).await,
             Err(Refusal::NobodyHome) => refuse(call, status::TEMPORARILY_UNAVAILABLE, "no_agent").await,
             Err(Refusal::Full) => refuse(call, status::BUSY_HERE, "concurrent_calls").await,
             Err(Refusal::Broken(error)) => {
@@ -81,15 +81,16 @@ impl Switchboard {
                 return refuse(call, status::UNAVAILABLE, "ports").await;
             }
         };
+        socket.set_signalling(call.source.ip());
         let advertised = self.advertised(socket.local_addr(), call.source);
         let offer = call.offer.clone().unwrap_or_default();
-        let answer = sdp::answer(&offer, advertised, u64::from(rand::random::<u32>()), &negotiated);
-        let Ok(answer) = answer else {
+        let origin = Origin::new(u64::from(rand::random::<u32>()));
+        let Ok(answer) = sdp::answer(&offer, advertised, origin, &negotiated) else {
             self.end_unanswered(plan, (CallStatus::Failed, EndReason::Error, None))
                 .await;
             return refuse(call, status::NOT_ACCEPTABLE_HERE, "media").await;
         };
-        let leg = match call.accept(answer).await {
+        let leg = match call.accept(answer.clone()).await {
             Ok(leg) => leg,
             Err(error) => {
                 tracing::info!(call_id = %id, %error, "the caller was gone before the call was answered");
@@ -104,7 +105,11 @@ impl Switchboard {
             control: leg.control,
             socket,
             negotiated,
-            advertised,
+            described: Described {
+                advertised,
+                origin,
+                sdp: answer,
+            },
         };
         Session::hold(
             self.inner.calls.clone(),

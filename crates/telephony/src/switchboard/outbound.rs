@@ -10,7 +10,7 @@ use domain::{
     ports::Placed,
     records::{Scope, TrunkRecord},
 };
-use media::sdp;
+use media::sdp::{self, Origin};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
@@ -19,7 +19,7 @@ use tokio::{
 use super::{CODECS, Enlisted, PROVIDER, Switchboard};
 use crate::{
     rtp_socket::RtpSocket,
-    session::{AnsweredLeg, Control, Session},
+    session::{AnsweredLeg, Control, Described, Session},
     sip::{Credentials, LegEvent, OutboundInvite, OutboundLeg, SipError, SipTarget, SipTransport},
 };
 
@@ -60,9 +60,7 @@ impl Switchboard {
         let switchboard = self.clone();
         let (enlisted, controls) = self.enlist(call.plan.call.id);
         self.inner.tasks.spawn(async move {
-            switchboard
-                .ring_and_hold(call, FirstWord(Some(say)), enlisted, controls)
-                .await;
+            Box::pin(switchboard.ring_and_hold(call, FirstWord(Some(say)), enlisted, controls)).await;
         });
         match timeout(GRACE, hear).await {
             Ok(Ok(word)) => word,
@@ -98,13 +96,21 @@ impl Switchboard {
                     .await;
             }
         };
+        if let Some(peer) = peer {
+            socket.set_signalling(peer.ip());
+        }
         let advertised = self.advertised(socket.local_addr(), peer.unwrap_or_else(|| self.local_addr()));
-        let offer = sdp::offer(advertised, u64::from(rand::random::<u32>()), CODECS);
+        let origin = Origin::new(u64::from(rand::random::<u32>()));
+        let described = Described {
+            advertised,
+            origin,
+            sdp: sdp::offer(advertised, origin, CODECS),
+        };
         let invite = OutboundInvite {
             target: target(&trunk, &to),
             from_user: from,
             credentials: credentials(&trunk),
-            offer,
+            offer: described.sdp.clone(),
         };
         let mut leg = match self.inner.endpoint.invite(invite).await {
             Ok(leg) => leg,
@@ -137,7 +143,7 @@ impl Switchboard {
                         control: leg.control,
                         socket,
                         negotiated,
-                        advertised,
+                        described,
                     };
                     Session::hold(
                         self.inner.calls.clone(),

@@ -12,7 +12,7 @@ use crate::sip::{Credentials, Registration, RegistrationPlan, SipTarget, SipTran
 /// How soon a changed trunk is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// Lifetime asked for, as common among carriers.
-const EXPIRES: Duration = Duration::from_secs(300);
+const EXPIRES: Duration = Duration::from_mins(5);
 
 impl Switchboard {
     /// Follows the trunks until the switchboard closes.

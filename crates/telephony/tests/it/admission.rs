@@ -56,11 +56,11 @@ fn guarded(setup: &mut Setup) {
     trunk.password = Some("secret".to_owned());
 }
 
-fn credentials(password: &str) -> Option<Credentials> {
-    Some(Credentials {
+fn credentials(password: &str) -> Credentials {
+    Credentials {
         username: "line".to_owned(),
         password: password.to_owned(),
-    })
+    }
 }
 
 #[tokio::test]
@@ -71,9 +71,9 @@ async fn a_stranger_must_prove_who_it_is() {
         ..office.plan(vec![])
     };
     assert_eq!(refusal(&office, plan(None)).await, Some(401));
-    assert_eq!(refusal(&office, plan(credentials("wrong"))).await, Some(403));
+    assert_eq!(refusal(&office, plan(Some(credentials("wrong")))).await, Some(403));
     assert!(office.records().await.is_empty());
-    let (report, call) = office.ring(plan(credentials("secret"))).await;
+    let (report, call) = office.ring(plan(Some(credentials("secret")))).await;
     assert!(report.answered_after.is_some());
     assert_eq!(call.status, CallStatus::Completed);
     office.close().await;

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use contract::{Call, CallStatus, EndReason};
 use domain::ports::StageDeadlines;
-use telephony::softphone::{HangUp, SoftphonePlan, SoftphoneReport};
+use telephony::softphone::{HangUp, SoftphoneEvent, SoftphonePlan, SoftphoneReport};
 use tokio::time::Instant;
 
 use crate::{
     office::{Office, Setup},
     people::{Health, Step, clip},
+    support::soon,
 };
 
 const APOLOGY: &str = "agent: I'm sorry, something went wrong on our side. Please call again later. Goodbye.";
@@ -173,5 +174,73 @@ async fn a_caller_who_leaves_during_the_apology_leaves_a_failed_call() {
     assert_broken(&call, "llm");
     let lines = office.transcript(&call).await;
     assert!(lines.last().unwrap().ends_with('…'), "{lines:?}");
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_slow_voice_has_the_apology_ready_before_it_is_needed() {
+    let office = Office::with(|setup| {
+        brisk(setup);
+        setup.has_understudy = false;
+    })
+    .await;
+    // Slower than anybody would wait for an apology in need.
+    office.mouth.health_set(Health::Slow(Duration::from_millis(1400)));
+    office
+        .mind
+        .script(&[&[Step::Wait(Duration::from_millis(800)), Step::Fail]]);
+    let (_, call) = office.ring(patient(&office)).await;
+    assert_broken(&call, "llm");
+    let expected = ["agent: Hello.", "user: what time is it", APOLOGY];
+    assert_eq!(office.transcript(&call).await, expected);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn the_understudy_has_the_apology_ready_before_the_first_call() {
+    let office = Office::with(brisk).await;
+    let ready = async {
+        while office.understudy.said().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon(ready).await;
+    assert_eq!(
+        office.understudy.said(),
+        [APOLOGY.trim_start_matches("agent: ").to_owned()]
+    );
+    office.close().await;
+}
+
+/// The record of a call that a defect of ours ended.
+fn assert_defect(call: &Call) {
+    assert_eq!(
+        (call.status, call.end_reason),
+        (CallStatus::Failed, Some(EndReason::Error))
+    );
+    let error = call.context.last_error.as_ref().unwrap();
+    assert_eq!(error.code, "internal_error", "{error:?}");
+    assert!(call.answered_at.is_some() && call.ended_at.is_some());
+}
+
+#[tokio::test]
+async fn a_session_that_dies_leaves_a_closed_record_with_what_was_said() {
+    let office = Office::with(brisk).await;
+    office.ears.health_set(Health::Defective);
+    let (report, call) = office.ring(patient(&office)).await;
+    assert_defect(&call);
+    assert_eq!(office.transcript(&call).await, ["agent: Hello."]);
+    assert_eq!(report.events.last().unwrap().1, SoftphoneEvent::HungUpByPeer);
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_voice_that_dies_is_excused_and_the_call_ends() {
+    let office = Office::with(brisk).await;
+    office.mind.script(&[&[Step::Panic]]);
+    let (_, call) = office.ring(patient(&office)).await;
+    assert_defect(&call);
+    let expected = ["agent: Hello.", "user: what time is it", APOLOGY];
+    assert_eq!(office.transcript(&call).await, expected);
     office.close().await;
 }

@@ -1,6 +1,11 @@
 //! A switchboard with an agent behind it, on a store of its own, and a softphone to call it.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use contract::{
     Agent, AgentCreate, AgentId, Call, CallCreate, CallEvent, CallId, CallStatus, Number, NumberId, OrganizationId,
@@ -41,6 +46,7 @@ pub(crate) struct Setup {
     pub(crate) deadlines: StageDeadlines,
     pub(crate) millis_per_character: usize,
     pub(crate) has_understudy: bool,
+    pub(crate) rtp_external: Option<IpAddr>,
 }
 
 /// A switchboard with one agent, and who works there.
@@ -94,9 +100,7 @@ impl Office {
             language_models: HashMap::from([("fake".to_owned(), mind.clone() as _)]),
         };
         let calls = calls_on(&store, &directory, services.clone(), &setup);
-        let board = Switchboard::start(switchboard(setup.calls_max), calls.clone())
-            .await
-            .unwrap();
+        let board = Switchboard::start(switchboard(&setup), calls.clone()).await.unwrap();
         calls.carrier_set(Arc::new(board.clone()));
         Self {
             calls,
@@ -196,7 +200,7 @@ impl Office {
     }
 
     /// Waits for an event of a live call.
-    pub(crate) async fn event<T>(&self, id: CallId, wanted: impl Fn(&CallEvent) -> Option<T>) -> T {
+    pub(crate) async fn event<T>(&self, id: CallId, wanted: impl Fn(&CallEvent) -> Option<T> + Send + Sync) -> T {
         let (_, events) = self.calls.call_watch(self.scope, &id.to_string()).await.unwrap();
         let mut events = events.unwrap();
         let found = async {
@@ -264,16 +268,16 @@ fn calls_on(store: &Arc<SqliteStore>, directory: &TempDir, services: Services, s
     })
 }
 
-fn switchboard(calls_max: usize) -> SwitchboardConfig {
+fn switchboard(setup: &Setup) -> SwitchboardConfig {
     SwitchboardConfig {
         sip: config(),
         rtp_ip: "127.0.0.1".parse().unwrap(),
-        rtp_external: None,
+        rtp_external: setup.rtp_external,
         rtp_ports: PortRange {
             first: 20_000,
             last: 39_998,
         },
-        calls_max,
+        calls_max: setup.calls_max,
     }
 }
 
@@ -334,6 +338,7 @@ async fn settle(store: &SqliteStore, organization: OrganizationId, peer: SocketA
         deadlines: StageDeadlines::default(),
         millis_per_character: 60,
         has_understudy: true,
+        rtp_external: None,
     };
     (setup, Scope { organization })
 }

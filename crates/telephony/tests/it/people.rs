@@ -83,6 +83,10 @@ pub(crate) enum Health {
     Broken,
     /// Never answers.
     Stuck,
+    /// Answers after so long.
+    Slow(Duration),
+    /// Dies of a defect.
+    Defective,
 }
 
 impl Health {
@@ -91,19 +95,40 @@ impl Health {
             Self::Well => Ok(()),
             Self::Broken => Err(broken(kind, operation)),
             Self::Stuck => std::future::pending().await,
+            Self::Slow(time) => {
+                tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Self::Defective => panic!("a defect"),
         }
     }
 }
 
 /// Recognises phrases by their length.
-#[derive(Default)]
 pub(crate) struct Ears {
     health: Mutex<Health>,
+    /// Sounds up to so many milliseconds are no words.
+    deaf_to: Mutex<usize>,
     /// Milliseconds of sound in what was transcribed, request by request.
     heard: Mutex<Vec<usize>>,
 }
 
+impl Default for Ears {
+    fn default() -> Self {
+        Self {
+            health: Mutex::default(),
+            deaf_to: Mutex::new(200),
+            heard: Mutex::default(),
+        }
+    }
+}
+
 impl Ears {
+    /// Takes sounds up to so long for noise from now on.
+    pub(crate) fn deaf_set(&self, millis: usize) {
+        *locked(&self.deaf_to) = millis;
+    }
+
     pub(crate) fn health_set(&self, health: Health) {
         *locked(&self.health) = health;
     }
@@ -123,9 +148,10 @@ impl SpeechToText for Ears {
         let last = utterance.samples.iter().rposition(loud).unwrap_or_default();
         let millis = (last - first) / 16;
         locked(&self.heard).push(millis);
+        let deaf_to = *locked(&self.deaf_to);
         let nearest = PHRASES
             .iter()
-            .filter(|_| millis > 200)
+            .filter(|_| millis > deaf_to)
             .min_by_key(|(length, _)| length.abs_diff(millis));
         Ok(nearest.map(|(_, text)| (*text).to_owned()).unwrap_or_default())
     }
@@ -189,6 +215,8 @@ pub(crate) enum Step {
     Fail,
     /// Nothing more comes, and no end either.
     Stall,
+    /// Dies of a defect.
+    Panic,
 }
 
 /// A language model that follows a script, and says "Yes." where it has none.
@@ -237,6 +265,7 @@ impl LanguageModel for Mind {
                 Step::EndCall => Some(Ok(BrainEvent::EndCall)),
                 Step::Fail => Some(Err(broken(ProviderKind::Llm, "reply"))),
                 Step::Stall => std::future::pending().await,
+                Step::Panic => panic!("a defect"),
             }
         });
         Ok(answer.boxed())

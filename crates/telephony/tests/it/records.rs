@@ -55,9 +55,9 @@ async fn recording(office: &Office, call: &Call) -> (u16, u32, Vec<i16>, Vec<i16
     let (mut left, mut right) = (vec![], vec![]);
     for (at, sample) in samples.enumerate() {
         if at % 2 == 0 {
-            left.push(sample)
+            left.push(sample);
         } else {
-            right.push(sample)
+            right.push(sample);
         }
     }
     (channels, rate, left, right)
@@ -237,10 +237,7 @@ async fn a_call_lost_in_a_crash_is_found_failed_with_all_that_was_kept() {
         (found.status, found.end_reason),
         (CallStatus::Failed, Some(EndReason::Error))
     );
-    assert_eq!(
-        found.context.last_error.as_ref().unwrap().details["reason"],
-        "internal_error"
-    );
+    assert_eq!(found.context.last_error.as_ref().unwrap().code, "internal_error");
     assert_eq!(office.transcript(&found).await, ["agent: Hello.", "user: hello"]);
     let (channels, _, left, _) = recording(&office, &found).await;
     assert_eq!(channels, 2);
@@ -258,7 +255,7 @@ struct HandMade {
 
 async fn by_hand(office: &Office) -> HandMade {
     let rtp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let offer = sdp::offer(rtp.local_addr().unwrap(), 7, &[Codec::Pcmu]);
+    let offer = sdp::offer(rtp.local_addr().unwrap(), sdp::Origin::new(7), &[Codec::Pcmu]);
     let target = SipTarget {
         uri: format!("sip:{NUMBER}@{}", office.board.local_addr()),
         transport: SipTransport::Udp,
