@@ -355,6 +355,11 @@ impl Session {
             Input::Interruptible(self.plan.agent.interruption.enabled && !self.floor.closing),
         );
         self.floor.quiet_since = now;
+        if !turn.from_brain && !self.floor.closing && !said.text.is_empty() {
+            self.command(Command::Said {
+                text: said.text.clone(),
+            });
+        }
         if !said.text.is_empty() {
             self.transcript.agent_turn(said, &self.journal, &self.plan.events);
         }

@@ -49,6 +49,8 @@ pub(super) enum Command {
     },
     /// What was really heard of the last answer.
     Heard { text: String, interrupted: bool },
+    /// What the agent said that the brain did not make: a greeting, a reminder.
+    Said { text: String },
 }
 
 /// What comes back, in order within a turn.
@@ -86,6 +88,10 @@ impl Voice {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(command) = commands.recv().await {
             let (turn, cancel, ask) = match command {
+                Command::Said { text } => {
+                    self.brain.said(&text);
+                    continue;
+                }
                 Command::Heard { text, interrupted } => {
                     self.brain.heard(&text, interrupted);
                     continue;
