@@ -28,7 +28,7 @@ enum Command {
     #[cfg(feature = "local")]
     /// Start a platform, let a simulated caller ring an agent, and print what they said.
     Demo(commands::demo::DemoArgs),
-    /// Ring a SIP address or number and play a caller: a softphone for tests and demos.
+    /// Ring `sip:NUMBER@HOST:PORT` and play a caller: a softphone for tests and demos.
     Call(commands::call::CallArgs),
     /// Work on organisations and keys, beside the API.
     Admin(commands::admin::AdminArgs),
