@@ -12,8 +12,7 @@ use crate::{
     rules::fill,
 };
 
-/// The embedded brain's name in `agent.model`.
-pub const GUIDE: &str = "builtin/guide";
+pub use crate::agents::GUIDE;
 
 /// Messages of the conversation that a model is sent at most, the system prompt aside.
 const MESSAGES_MAX: usize = 60;

@@ -26,7 +26,7 @@ pub struct Negotiated {
     pub remote: SocketAddr,
     /// The codec of both directions.
     pub codec: Codec,
-    /// The codec's payload type in this session.
+    /// The codec's payload type, as negotiated.
     pub payload_type: u8,
     /// The payload type of telephone events (RFC 4733), if the peer knows them.
     pub dtmf_payload_type: Option<u8>,

@@ -17,6 +17,7 @@ use domain::{
     ProviderFailure,
     calls::{Calls, OutboundCall},
     ports::{Carrier, Placed},
+    records::TrunkRecord,
 };
 use media::Codec;
 use tokio::sync::{Semaphore, mpsc};
@@ -25,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     rtp_socket::PortRange,
     session::{Control, Fallbacks},
-    sip::{IncomingCall, SipConfig, SipEndpoint, SipError},
+    sip::{Credentials, IncomingCall, SipConfig, SipEndpoint, SipError, SipTransport},
 };
 
 /// Codecs of the line, most wanted first.
@@ -172,6 +173,20 @@ impl Switchboard {
         };
         SocketAddr::new(ip, bound.port())
     }
+}
+
+/// How messages travel to a trunk's peer.
+fn transport(trunk: &TrunkRecord) -> SipTransport {
+    match trunk.trunk.transport {
+        contract::SipTransport::Udp => SipTransport::Udp,
+        contract::SipTransport::Tcp => SipTransport::Tcp,
+    }
+}
+
+/// What a trunk's peer knows us by, where it asks.
+fn credentials(trunk: &TrunkRecord) -> Option<Credentials> {
+    let (username, password) = (trunk.trunk.username.clone()?, trunk.password.clone()?);
+    Some(Credentials { username, password })
 }
 
 /// An IPv6 address stands in brackets in a URI.

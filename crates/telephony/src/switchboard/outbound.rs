@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use contract::{CallEvent, CallId, CallStatus, EndReason, ProviderKind, SipTransport as TrunkTransport};
+use contract::{CallEvent, CallId, CallStatus, EndReason, ProviderKind};
 use domain::{
     ProviderFailure, ProviderFault,
     calls::{Destination, OutboundCall, SessionPlan},
@@ -20,7 +20,7 @@ use super::{CODECS, Enlisted, PROVIDER, Switchboard};
 use crate::{
     rtp_socket::RtpSocket,
     session::{AnsweredLeg, Control, Described, Session},
-    sip::{Credentials, LegEvent, OutboundInvite, OutboundLeg, SipError, SipTarget, SipTransport},
+    sip::{LegEvent, OutboundInvite, OutboundLeg, SipError, SipTarget},
 };
 
 /// How long a request waits for the peer's first word; later news goes into the record.
@@ -109,7 +109,7 @@ impl Switchboard {
         let invite = OutboundInvite {
             target: target(&trunk, &to),
             from_user: from,
-            credentials: credentials(&trunk),
+            credentials: super::credentials(&trunk),
             offer: described.sdp.clone(),
         };
         let mut leg = match self.inner.endpoint.invite(invite).await {
@@ -256,10 +256,6 @@ fn from_sip(error: SipError) -> ProviderFailure {
 }
 
 fn target(trunk: &TrunkRecord, to: &Destination) -> SipTarget {
-    let transport = match trunk.trunk.transport {
-        TrunkTransport::Udp => SipTransport::Udp,
-        TrunkTransport::Tcp => SipTransport::Tcp,
-    };
     let uri = match to {
         Destination::SipUri(uri) => uri.clone(),
         Destination::Phone(number) => format!(
@@ -268,12 +264,10 @@ fn target(trunk: &TrunkRecord, to: &Destination) -> SipTarget {
             trunk.trunk.port
         ),
     };
-    SipTarget { uri, transport }
-}
-
-fn credentials(trunk: &TrunkRecord) -> Option<Credentials> {
-    let (username, password) = (trunk.trunk.username.clone()?, trunk.password.clone()?);
-    Some(Credentials { username, password })
+    SipTarget {
+        uri,
+        transport: super::transport(trunk),
+    }
 }
 
 /// The peer's address, to learn which of ours it can reach. A name that does not resolve fails later, in the

@@ -2,12 +2,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use contract::{SipTransport as TrunkTransport, Timestamp, TrunkId};
+use contract::{Timestamp, TrunkId};
 use domain::records::TrunkRecord;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Switchboard;
-use crate::sip::{Credentials, Registration, RegistrationPlan, SipTarget, SipTransport};
+use crate::sip::{Registration, RegistrationPlan, SipTarget};
 
 /// How soon a changed trunk is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
@@ -67,15 +67,13 @@ impl Switchboard {
 }
 
 fn plan(trunk: &TrunkRecord) -> Option<RegistrationPlan> {
-    let (username, password) = (trunk.trunk.username.clone()?, trunk.password.clone()?);
-    let transport = match trunk.trunk.transport {
-        TrunkTransport::Udp => SipTransport::Udp,
-        TrunkTransport::Tcp => SipTransport::Tcp,
-    };
     let uri = format!("sip:{}:{}", super::bracketed(&trunk.trunk.host), trunk.trunk.port);
     Some(RegistrationPlan {
-        registrar: SipTarget { uri, transport },
-        credentials: Credentials { username, password },
+        registrar: SipTarget {
+            uri,
+            transport: super::transport(trunk),
+        },
+        credentials: super::credentials(trunk)?,
         expires: EXPIRES,
     })
 }
