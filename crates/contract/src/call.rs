@@ -68,7 +68,7 @@ pub enum EndReason {
     Voicemail,
     /// It went on elsewhere.
     Transferred,
-    /// Nobody answered within `join_timeout`.
+    /// The peer was there, and nobody answered within `join_timeout`.
     NoAnswer,
     /// The line was busy.
     Busy,
@@ -153,7 +153,7 @@ pub struct Call {
     pub duration_seconds: Option<f64>,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
-    /// What it cost, where billing is on.
+    /// What it cost, once it is over. Where billing is off, what it would have cost.
     pub cost_credits: Option<f64>,
     /// What it was about, where a summary was made.
     pub summary: Option<String>,

@@ -7,7 +7,10 @@ macro_rules! catalogue {
         $($reason:ident $reason_name:literal)+
     })+) => {
         /// The nine codes, one for each status.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
         pub enum Code { $($(#[$doc])* $code),+ }
 
         /// What exactly went wrong. Belongs to one code, is never renamed, has a page.
@@ -116,6 +119,7 @@ catalogue! {
         InvalidState "invalid_state"
         IdempotencyKeyReused "idempotency_key_reused"
         StaleVersion "stale_version"
+        LastOwner "last_owner"
         RangeNotSatisfiable "range_not_satisfiable"
     }
     /// A rate, concurrency or overload limit.
@@ -145,6 +149,13 @@ catalogue! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_written_by_its_name() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).ok(), Some(code.name().into()));
+        }
+    }
 
     #[test]
     fn a_pair_of_code_and_reason_names_one_cause() {

@@ -99,7 +99,8 @@ fn deeper(page: &str) -> String {
     out
 }
 
-const INTRODUCTION: &str = "# Errors
+/// What holds for all errors, Markdown.
+pub const INTRODUCTION: &str = "# Errors
 
 Every answer of 400 and above is `application/json` in one shape, whoever produced it:
 

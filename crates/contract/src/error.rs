@@ -1,5 +1,7 @@
 //! The error envelope, field faults, and failures that happen outside a request.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -133,6 +135,9 @@ impl FieldFault {
 
 /// Keys are the client's own, so an answer that repeated them whole could be as large as the request, many times over.
 fn shortened(pointer: &str) -> String {
+    if pointer.len() <= KEY_CHARS_MAX {
+        return pointer.to_owned();
+    }
     let mut out = String::with_capacity(pointer.len().min(POINTER_CHARS_MAX));
     for (index, token) in pointer.split('/').enumerate() {
         if index > 0 {
@@ -156,7 +161,7 @@ fn shortened(pointer: &str) -> String {
 fn dotted(pointer: &str) -> String {
     let mut out = String::with_capacity(pointer.len());
     for token in pointer.split('/').skip(1) {
-        let token = token.replace("~1", "/").replace("~0", "~");
+        let token = unescaped(token);
         if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit()) {
             out.push('[');
             out.push_str(&token);
@@ -169,6 +174,24 @@ fn dotted(pointer: &str) -> String {
         }
     }
     out
+}
+
+/// A token of a pointer as the key that it stands for (RFC 6901, section 4).
+pub fn unescaped(token: &str) -> Cow<'_, str> {
+    if token.contains('~') {
+        token.replace("~1", "/").replace("~0", "~").into()
+    } else {
+        token.into()
+    }
+}
+
+/// A key as a token of a pointer, the other way round.
+pub fn escaped(key: &str) -> Cow<'_, str> {
+    if key.contains(['~', '/']) {
+        key.replace('~', "~0").replace('/', "~1").into()
+    } else {
+        key.into()
+    }
 }
 
 /// Longest key told whole.

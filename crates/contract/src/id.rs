@@ -48,6 +48,8 @@ ids! {
     OrganizationId
     /// An API key, by its public record; not the secret.
     ApiKeyId
+    /// A member of an organisation, by their record; not the person.
+    MemberId
     /// An agent.
     AgentId
     /// A call.
@@ -58,6 +60,8 @@ ids! {
     TrunkId
     /// A phone number we can be reached at or call from.
     NumberId
+    /// An entry of an organisation's ledger.
+    LedgerEntryId
     /// One HTTP request, as clients quote it to support.
     RequestId
 }

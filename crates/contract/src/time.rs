@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Datelike as _, SubsecRound, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An instant, RFC 3339 in UTC with milliseconds and `Z`.
@@ -31,6 +31,30 @@ impl Timestamp {
         Self(DateTime::from_timestamp_millis(millis).unwrap_or_default())
     }
 
+    /// As it is shown, for years of four digits. Every answer has several of these, and a format read anew each time
+    /// was a twelfth of the work of a request.
+    fn text(self) -> Option<[u8; 24]> {
+        let year = u32::try_from(self.0.year()).ok().filter(|year| *year <= 9999)?;
+        let (date, time) = (self.0.date_naive(), self.0.time());
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (end, digits, value) in [
+            (4, 4, year),
+            (7, 2, date.month()),
+            (10, 2, date.day()),
+            (13, 2, time.hour()),
+            (16, 2, time.minute()),
+            (19, 2, time.second()),
+            (23, 3, self.0.timestamp_subsec_millis()),
+        ] {
+            let mut left = value;
+            for digit in text[end - digits..end].iter_mut().rev() {
+                *digit = b'0' + (left % 10) as u8;
+                left /= 10;
+            }
+        }
+        Some(text)
+    }
+
     /// Seconds from `earlier` to this, never below zero.
     pub fn seconds_since(self, earlier: Self) -> f64 {
         (self.millis() - earlier.millis()).max(0) as f64 / 1000.0
@@ -39,13 +63,19 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.format("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        match self.text() {
+            Some(text) => f.write_str(str::from_utf8(&text).unwrap_or_default()),
+            None => write!(f, "{}", self.0.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
+        }
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self.text() {
+            Some(text) => serializer.serialize_str(str::from_utf8(&text).unwrap_or_default()),
+            None => serializer.collect_str(self),
+        }
     }
 }
 
@@ -59,6 +89,10 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a duration such as \"30s\"")]
 pub struct NotASpan;
+
+/// Digits that a span's number has at most, and the greatest such number.
+const DIGITS_MAX: usize = 7;
+const COUNT_MAX: u64 = 9_999_999;
 
 /// A length of time written as text: `300ms`, `30s`, `5m`, `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
@@ -87,7 +121,7 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, NotASpan> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 || digits > 7 {
+        if digits == 0 || digits > DIGITS_MAX {
             return Err(NotASpan);
         }
         let count: u64 = text[..digits].parse().map_err(|_| NotASpan)?;
@@ -103,10 +137,15 @@ impl FromStr for Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.subsec_millis() == 0 {
-            write!(f, "{}s", self.0.as_secs())
-        } else {
+        let seconds = self.0.as_secs();
+        if self.0.subsec_millis() != 0 {
             write!(f, "{}ms", self.0.as_millis())
+        } else if seconds <= COUNT_MAX {
+            write!(f, "{seconds}s")
+        } else if seconds.is_multiple_of(60) && seconds / 60 <= COUNT_MAX {
+            write!(f, "{}m", seconds / 60)
+        } else {
+            write!(f, "{}h", seconds / 3600)
         }
     }
 }
@@ -147,8 +186,37 @@ mod tests {
     }
 
     #[test]
+    fn every_span_that_is_read_is_written_so_that_it_is_read_again() {
+        for number in [1, 59, 60, 61, 9_999_959, 9_999_960, 9_999_999] {
+            for unit in ["ms", "s", "m", "h"] {
+                let text = format!("{number}{unit}");
+                let span: Span = text.parse().unwrap();
+                assert_eq!(span.to_string().parse(), Ok(span), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn timestamps_show_milliseconds_and_z() {
         let at = Timestamp::from_millis(1_770_206_400_120);
         assert_eq!(serde_json::to_string(&at).unwrap(), "\"2026-02-04T12:00:00.120Z\"");
+    }
+
+    #[test]
+    fn timestamps_are_written_as_chrono_writes_them() {
+        let days = [
+            -62_135_596_800_000,
+            -1,
+            0,
+            951_827_696_789,
+            1_770_206_400_007,
+            253_402_300_799_999,
+        ];
+        for millis in days.into_iter().chain([-80_000_000_000_000, 300_000_000_000_000]) {
+            let at = Timestamp::from_millis(millis);
+            let shown = at.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+            assert_eq!(at.to_string(), shown);
+            assert_eq!(serde_json::to_value(at).unwrap(), shown);
+        }
     }
 }

@@ -13,10 +13,11 @@ use contract::{
 use serde_json::json;
 
 use crate::{
-    Error,
+    Change, Error,
+    change::{SWAPS_MAX, deleted_before},
     guide::Warmer,
     ports::{Clock, SentenceEmbedder, Services, Store},
-    records::{AgentRecord, Listing, Page, Scope},
+    records::{AgentRecord, Listing, Page, Scope, Versioned},
     rules,
 };
 
@@ -103,7 +104,8 @@ impl Agents {
     }
 
     /// Makes an agent.
-    pub async fn agent_create(&self, scope: Scope, create: AgentCreate) -> Result<AgentRecord, Error> {
+    pub async fn agent_create(&self, change: &Change, create: AgentCreate) -> Result<AgentRecord, Error> {
+        let scope = change.scope;
         rules::checked(self.create_faults(&create))?;
         let settings = self.voiced(scope, create).await?;
         let now = self.clock.now();
@@ -114,7 +116,10 @@ impl Agents {
             created_at: now,
             updated_at: now,
         };
-        self.store.agent_create(scope, &agent).await?;
+        let with = change.note(now, "agent.created", "agent", agent.id)?;
+        let with = change.answered(with, &agent)?;
+        self.store.agent_create(scope, &agent, &with).await?;
+        change.stored(with);
         self.warm(&agent.settings);
         Ok(agent)
     }
@@ -151,34 +156,54 @@ impl Agents {
     }
 
     /// Changes what `update` names; what it does not name is not checked again.
-    pub async fn agent_update(&self, scope: Scope, id: &str, update: AgentUpdate) -> Result<AgentRecord, Error> {
+    pub async fn agent_update(&self, change: &Change, id: &str, update: AgentUpdate) -> Result<AgentRecord, Error> {
         rules::checked(self.update_faults(&update)?)?;
-        let mut agent = self.agent_fetch(scope, id).await?;
-        let merged = rules::overlay(&agent.settings, &update)?;
-        agent.settings = if update.voice_id.is_some() {
-            self.voiced(scope, merged).await?
-        } else {
-            merged
-        };
-        agent.updated_at = self.clock.now();
-        let known = self.store.agent_update(scope, &agent).await?;
-        if known {
-            self.warm(&agent.settings);
-            Ok(agent)
-        } else {
-            Err(Error::not_found("agent", id))
+        for _ in 0..SWAPS_MAX {
+            let Versioned { record, version } = self.versioned(change, id).await?;
+            let merged = rules::overlay(&record.settings, &update)?;
+            let settings = if update.voice_id.is_some() {
+                self.voiced(change.scope, merged).await?
+            } else {
+                merged
+            };
+            change.holds_for("agent", record.id, &record)?;
+            let agent = AgentRecord {
+                settings,
+                updated_at: self.clock.now(),
+                ..record
+            };
+            let with = change.note(agent.updated_at, "agent.updated", "agent", agent.id)?;
+            let with = change.answered(with.fields(&update)?, &agent)?;
+            if self.store.agent_update(change.scope, &agent, version, &with).await? {
+                change.stored(with);
+                self.warm(&agent.settings);
+                return Ok(agent);
+            }
         }
+        Err(Error::contended("change an agent"))
     }
 
     /// Deletes an agent and takes it off its numbers. Its calls stay.
-    pub async fn agent_delete(&self, scope: Scope, id: &str) -> Result<(), Error> {
-        let agent = rules::id_in_path("agent", id)?;
-        let known = self.store.agent_delete(scope, agent).await?;
-        if known {
-            Ok(())
-        } else {
-            Err(Error::not_found("agent", id))
+    pub async fn agent_delete(&self, change: &Change, id: &str) -> Result<(), Error> {
+        for _ in 0..SWAPS_MAX {
+            let present =
+                deleted_before(&*self.store, change, "agent.deleted", self.versioned(change, id).await).await?;
+            let Some(Versioned { record, version }) = present else {
+                return Ok(());
+            };
+            change.holds_for("agent", record.id, &record)?;
+            let with = change.note(self.clock.now(), "agent.deleted", "agent", record.id)?;
+            if self.store.agent_delete(change.scope, record.id, version, &with).await? {
+                return Ok(());
+            }
         }
+        Err(Error::contended("delete an agent"))
+    }
+
+    async fn versioned(&self, change: &Change, id: &str) -> Result<Versioned<AgentRecord>, Error> {
+        let agent = rules::id_in_path("agent", id)?;
+        let found = self.store.agent_versioned(change.scope, agent).await?;
+        found.ok_or_else(|| Error::not_found("agent", id))
     }
 
     /// Settings whose voice exists, its id in its canonical form.

@@ -1,6 +1,8 @@
 //! Calls: how they are created, admitted, followed and ended.
 
+mod endings;
 mod inbound;
+mod keeper;
 mod live;
 mod outbound;
 mod sessions;
@@ -16,10 +18,16 @@ use contract::{
 };
 use serde_json::{Map, json};
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
+use self::{endings::Endings, live::Loss};
 use crate::{
-    Error,
+    Change, Error,
+    billing::{Billing, Meter},
+    change::deleted_before,
     events::{EventBus, EventPublisher},
+    limits::GrantedLimits,
+    nodes::Holder,
     ports::{
         Brain, Carrier, Clock, EndOfTurnModel, RecordingStore, Services, SpeechToText, StageDeadlines, Store,
         TextToSpeech, VoiceActivityDetector,
@@ -28,6 +36,7 @@ use crate::{
     rules,
 };
 
+pub use keeper::{LEASE, NodeKeeper};
 pub use outbound::call_faults;
 
 /// Longest wait of a request for a call that it ended to be over.
@@ -71,6 +80,8 @@ pub struct SessionPlan {
     pub deadlines: StageDeadlines,
     /// Where live events go.
     pub events: EventPublisher,
+    /// What pays for it, where somebody has to.
+    pub meter: Option<Meter>,
 }
 
 /// Whom an outbound call goes to.
@@ -103,6 +114,8 @@ pub enum Refusal {
     NobodyHome,
     /// The organisation holds as many calls as it may.
     Full,
+    /// The organisation may not spend, or has too few credits.
+    Unpaid,
     /// Something broke.
     Broken(Error),
 }
@@ -117,8 +130,12 @@ pub struct CallsSetup {
     pub clock: Arc<dyn Clock>,
     /// Speech and thought.
     pub services: Services,
-    /// Calls an organisation may hold at once.
+    /// Who pays.
+    pub billing: Billing,
+    /// Calls an organisation may hold at once, unless it was granted another number.
     pub concurrent_calls: u32,
+    /// What single organisations may instead.
+    pub granted: GrantedLimits,
     /// Deadlines of the stages of a turn.
     pub deadlines: StageDeadlines,
 }
@@ -129,15 +146,35 @@ pub struct Calls {
     setup: Arc<CallsSetup>,
     events: EventBus,
     carrier: Arc<OnceLock<Arc<dyn Carrier>>>,
+    endings: Arc<Endings>,
+    /// Names this process among those that were the same node.
+    run: Uuid,
 }
 
 impl Calls {
+    /// Refuses while the organisation holds as many calls as it may. For early answers: the transaction that makes a
+    /// call has the last word.
+    pub async fn room_check(&self, scope: Scope) -> Result<(), Error> {
+        let limit = self.calls_max(scope).await?;
+        if self.setup.store.calls_live(scope).await? < limit {
+            return Ok(());
+        }
+        Err(Error::ConcurrentCalls { limit })
+    }
+
+    async fn calls_max(&self, scope: Scope) -> Result<u32, Error> {
+        let granted = self.setup.granted.of(scope).await?;
+        Ok(granted.concurrent_calls.unwrap_or(self.setup.concurrent_calls))
+    }
+
     /// Calls without a carrier yet: `carrier_set` gives it, since carriers need calls themselves.
     pub fn new(setup: CallsSetup) -> Self {
         Self {
             setup: Arc::new(setup),
             events: EventBus::default(),
             carrier: Arc::new(OnceLock::new()),
+            endings: Arc::default(),
+            run: Uuid::now_v7(),
         }
     }
 
@@ -177,22 +214,56 @@ impl Calls {
     }
 
     /// Ends a live call and waits, briefly, until it is over.
-    pub async fn call_end(&self, scope: Scope, id: &str) -> Result<Call, Error> {
+    pub async fn call_end(&self, change: &Change, id: &str) -> Result<Call, Error> {
+        let scope = change.scope;
         let call = self.call_fetch(scope, id).await?;
-        if call.status.is_final() {
-            return Err(over_already(&call));
+        match (change.made_before(), call.status.is_final()) {
+            (Some(_), true) => return Ok(call),
+            // An earlier attempt was cut off after it was noted, perhaps before the carrier heard of it.
+            (Some(_), false) => {}
+            (None, true) => return Err(over_already(&call)),
+            (None, false) => {
+                // Noted first: what follows can't be taken back.
+                let with = change.note(self.now(), "call.ended", "call", call.id)?;
+                self.setup.store.audit_append(scope, &with).await?;
+            }
         }
         let events = self.events.watch(scope.organization, call.id);
         if self.carrier()?.end(call.id) || events.is_some() {
             if let Some(events) = events {
                 self.until_over(call.id, events).await;
             }
+        } else if self.endings.holds(call.id) {
+            self.ending_write(call.id).await?;
         } else {
-            // Nobody holds it: what held it broke. Its record must not stay open.
-            self.call_broke(scope, call.id, &Error::internal("hold a call", "nobody holds it"))
-                .await;
+            self.end_elsewhere(scope, call.id).await?;
         }
         self.call_fetch(scope, id).await
+    }
+
+    /// Ends a call that is not held by this process.
+    async fn end_elsewhere(&self, scope: Scope, id: CallId) -> Result<(), Error> {
+        match self.setup.store.call_end_request(scope, id, self.now()).await? {
+            Some(Holder::Elsewhere) => self.until_recorded(scope, id).await,
+            // What held it broke. Its record must not stay open.
+            Some(Holder::Here) => self.close_lost(scope, id, Loss::Unheld).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits, briefly, for the record of a call that another node ends.
+    async fn until_recorded(&self, scope: Scope, id: CallId) -> Result<(), Error> {
+        let over = async {
+            loop {
+                let call = self.setup.store.call_fetch(scope, id).await?;
+                if call.is_none_or(|call| call.status.is_final()) {
+                    return Ok(());
+                }
+                tokio::time::sleep(END_AGAIN).await;
+            }
+        };
+        // As with a call of our own: one that takes longer is shown as it stands.
+        tokio::time::timeout(END_WAIT, over).await.unwrap_or(Ok(()))
     }
 
     /// Waits for a call to end; one that the carrier did not know yet is asked again.
@@ -213,8 +284,13 @@ impl Calls {
     }
 
     /// Deletes a call that is over, with its transcript and recording.
-    pub async fn call_delete(&self, scope: Scope, id: &str) -> Result<(), Error> {
-        let call = self.call_fetch(scope, id).await?;
+    pub async fn call_delete(&self, change: &Change, id: &str) -> Result<(), Error> {
+        let scope = change.scope;
+        let found = self.call_fetch(scope, id).await;
+        let store = &*self.setup.store;
+        let Some(call) = deleted_before(store, change, "call.deleted", found).await? else {
+            return Ok(());
+        };
         if !call.status.is_final() {
             return Err(Error::rule(
                 Reason::InvalidState,
@@ -222,16 +298,20 @@ impl Calls {
                 [("call_id", json!(call.id)), ("status", json!(call.status))],
             ));
         }
+        // A call that is over changes no more, so nothing can happen between this check and the deletion.
+        change.holds_for("call", call.id, &call)?;
         let recordings = &self.setup.recordings;
         recordings
             .recording_delete(scope, call.id)
             .await
             .map_err(|e| Error::internal("delete a recording", e))?;
-        if self.setup.store.call_delete(scope, call.id).await? {
-            Ok(())
-        } else {
-            Err(Error::not_found("call", id))
+        let with = change.note(self.now(), "call.deleted", "call", call.id)?;
+        if store.call_delete(scope, call.id, &with).await? {
+            return Ok(());
         }
+        // Somebody was faster; perhaps this very actor.
+        let gone = Err::<(), _>(Error::not_found("call", id));
+        deleted_before(store, change, "call.deleted", gone).await.map(drop)
     }
 
     /// What was said so far.
@@ -303,9 +383,11 @@ impl Recording {
 pub fn later(error: &Error, at: Timestamp) -> LaterFailure {
     match error {
         Error::Provider(failure) => failure.later(at),
+        Error::PaymentRequired(unpaid) => unpaid.later(at),
         Error::NotFound { .. }
         | Error::Invalid(_)
         | Error::Rule { .. }
+        | Error::Role { .. }
         | Error::ConcurrentCalls { .. }
         | Error::Internal { .. } => LaterFailure::new(Reason::Internal, "Something of ours broke.", Map::new(), at),
     }

@@ -1,7 +1,9 @@
 //! What can go wrong in a use case. Causes, not statuses.
 
-use contract::{FieldFault, LaterFailure, ProviderKind, Reason, Timestamp};
+use contract::{FieldFault, LaterFailure, MemberRole, ProviderKind, Reason, Timestamp};
 use serde_json::{Map, Value};
+
+use crate::billing::Unpaid;
 
 /// Any cause, for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -32,12 +34,21 @@ pub enum Error {
         /// The ids and values it is about.
         details: Map<String, Value>,
     },
+    /// Who asks is known and may do much, but not this.
+    #[error("the role {} is needed", .required.name())]
+    Role {
+        /// The least role that may.
+        required: MemberRole,
+    },
     /// As many calls as the organisation may hold at once.
     #[error("{limit} calls at once is the limit")]
     ConcurrentCalls {
         /// The limit.
         limit: u32,
     },
+    /// The organisation's standing or its credits don't cover it.
+    #[error(transparent)]
+    PaymentRequired(Unpaid),
     /// An outside provider failed.
     #[error(transparent)]
     Provider(Box<ProviderFailure>),
@@ -83,6 +94,11 @@ impl Error {
         }
     }
 
+    /// Others changed the same thing at every attempt.
+    pub(crate) fn contended(doing: &'static str) -> Self {
+        Self::internal(doing, "it was changed by others at every attempt")
+    }
+
     /// Something of ours broke while `doing`.
     pub fn internal(doing: &'static str, source: impl Into<BoxError>) -> Self {
         Self::Internal {
@@ -92,10 +108,32 @@ impl Error {
     }
 }
 
+impl From<Unpaid> for Error {
+    fn from(unpaid: Unpaid) -> Self {
+        Self::PaymentRequired(unpaid)
+    }
+}
+
 impl From<ProviderFailure> for Error {
     fn from(failure: ProviderFailure) -> Self {
         Self::Provider(Box::new(failure))
     }
+}
+
+/// An error with all its causes, outermost first, for a log or an operator. Some libraries say their cause and give it
+/// too; it is told once.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// How a provider failed.
@@ -238,5 +276,27 @@ impl ProviderFailure {
     /// As it stands in a call's `context.last_error`.
     pub fn later(&self, at: Timestamp) -> LaterFailure {
         LaterFailure::new(self.fault.reason(), self.message(), self.details(), at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("error returned from database: {0}")]
+    struct SaysItsCause(#[source] Said);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("database \"x\" does not exist")]
+    struct Said;
+
+    #[test]
+    fn a_cause_that_was_said_already_is_told_once() {
+        let error = Error::internal("connect to the database", SaysItsCause(Said));
+        assert_eq!(
+            chain(&error),
+            "connect to the database: error returned from database: database \"x\" does not exist"
+        );
     }
 }

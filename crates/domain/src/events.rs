@@ -39,6 +39,21 @@ impl EventBus {
         (*owner == organization).then(|| sender.subscribe())
     }
 
+    /// Whether a call is live here.
+    pub(crate) fn is_open(&self, call: CallId) -> bool {
+        self.lock().contains_key(&call)
+    }
+
+    /// Whether no call is live here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Calls that are live here.
+    pub(crate) fn live(&self) -> Vec<CallId> {
+        self.lock().keys().copied().collect()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Channels> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,16 +4,21 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use contract::{
-    AgentCreate, AgentId, ApiKeyId, CallId, LaterFailure, Number, NumberDirection, NumberId, Timestamp, TranscriptTurn,
-    TrunkId, Variables, VoiceId,
+    AgentCreate, AgentId, ApiKeyId, CallId, Credits, LaterFailure, Member, MemberId, Number, NumberId,
+    OrganizationLimits, Timestamp, TranscriptTurn, TrunkId, Variables, VoiceId,
 };
 use futures_util::stream::BoxStream;
+use uuid::Uuid;
 
 use crate::{
+    billing::{BillingStore, Tariff},
+    change::{Actor, Alongside, Answer, AuditEntry},
     error::{BoxError, ProviderFailure},
+    nodes::NodeStore,
     records::{
-        AgentRecord, CallEnding, CallFilter, InboundNumber, KeyRecord, Listing, Organization, OwnedCall, Page, Scope,
-        TrunkRecord, VoiceRecord,
+        AgentRecord, AuditFilter, CallEnding, CallFilter, InboundNumber, KeyClaim, KeyRecord, KeyedRequest, Listing,
+        MemberChanged, NumberCreated, NumberFilter, Organization, Page, Scope, TrunkRecord, Version, Versioned,
+        VoiceRecord,
     },
 };
 
@@ -54,34 +59,95 @@ pub type Stored<T> = Result<T, StoreError>;
 #[async_trait]
 pub trait OrganizationStore: Send + Sync {
     /// Creates an organisation and its first key together.
-    async fn organization_create(&self, organization: &Organization, first_key: &KeyRecord) -> Stored<()>;
+    async fn organization_create(
+        &self,
+        organization: &Organization,
+        first_key: &KeyRecord,
+        with: &Alongside,
+    ) -> Stored<()>;
     /// All organisations, oldest first; for the operator.
     async fn organization_list(&self) -> Stored<Vec<Organization>>;
+    /// A page of all organisations but the platform's own; for the operator.
+    async fn organization_page(&self, page: Page) -> Stored<Listing<Organization>>;
+    /// `None` when there is none.
+    async fn organization_fetch(&self, scope: Scope) -> Stored<Option<Versioned<Organization>>>;
+    /// Replaces a name; `false`, and nothing happened, unless that is its version.
+    async fn organization_update(&self, record: &Organization, version: Version, with: &Alongside) -> Stored<bool>;
     /// Adds a key.
-    async fn key_create(&self, scope: Scope, key: &KeyRecord) -> Stored<()>;
+    async fn key_create(&self, scope: Scope, key: &KeyRecord, with: &Alongside) -> Stored<()>;
     /// By the public part of the key, across organisations: this is how callers become known.
-    async fn key_by_prefix(&self, prefix: &str) -> Stored<Option<KeyRecord>>;
+    async fn key_by_prefix(&self, prefix: &str) -> Stored<Option<Arc<KeyRecord>>>;
     /// A page of keys.
     async fn key_list(&self, scope: Scope, page: Page) -> Stored<Listing<contract::ApiKey>>;
-    /// `false` when there is no such key.
-    async fn key_revoke(&self, scope: Scope, id: ApiKeyId, at: Timestamp) -> Stored<bool>;
+    /// `None` also for another organisation's key.
+    async fn key_versioned(&self, scope: Scope, id: ApiKeyId) -> Stored<Option<Versioned<contract::ApiKey>>>;
+    /// Replaces what can be changed of a key; `false`, and nothing happened, unless that is its version and it was not
+    /// revoked.
+    async fn key_update(
+        &self,
+        scope: Scope,
+        key: &contract::ApiKey,
+        version: Version,
+        with: &Alongside,
+    ) -> Stored<bool>;
+    /// Ends a key; `false`, and nothing happened, unless that is its version and it was not revoked.
+    async fn key_revoke(
+        &self,
+        scope: Scope,
+        id: ApiKeyId,
+        version: Version,
+        at: Timestamp,
+        with: &Alongside,
+    ) -> Stored<bool>;
     /// Notes a use; may be lost on a crash.
     async fn key_touch(&self, id: ApiKeyId, at: Timestamp) -> Stored<()>;
+}
+
+/// Members of organisations.
+#[async_trait]
+pub trait MemberStore: Send + Sync {
+    /// Adds a member; `false` when the subject is one already.
+    async fn member_create(&self, scope: Scope, member: &Member, with: &Alongside) -> Stored<bool>;
+    /// By the subject of a token: this is how people become known.
+    async fn member_by_subject(&self, scope: Scope, subject: &str) -> Stored<Option<Member>>;
+    /// `None` also for another organisation's member.
+    async fn member_versioned(&self, scope: Scope, id: MemberId) -> Stored<Option<Versioned<Member>>>;
+    /// A page of members.
+    async fn member_list(&self, scope: Scope, page: Page) -> Stored<Listing<Member>>;
+    /// Replaces name and role, if that is its version and an owner remains.
+    async fn member_update(
+        &self,
+        scope: Scope,
+        member: &Member,
+        version: Version,
+        with: &Alongside,
+    ) -> Stored<MemberChanged>;
+    /// Deletes, if that is its version and an owner remains.
+    async fn member_delete(
+        &self,
+        scope: Scope,
+        id: MemberId,
+        version: Version,
+        with: &Alongside,
+    ) -> Stored<MemberChanged>;
 }
 
 /// Agents.
 #[async_trait]
 pub trait AgentStore: Send + Sync {
     /// Adds an agent.
-    async fn agent_create(&self, scope: Scope, agent: &AgentRecord) -> Stored<()>;
+    async fn agent_create(&self, scope: Scope, agent: &AgentRecord, with: &Alongside) -> Stored<()>;
     /// `None` also for another organisation's agent.
     async fn agent_fetch(&self, scope: Scope, id: AgentId) -> Stored<Option<AgentRecord>>;
     /// A page of agents.
     async fn agent_list(&self, scope: Scope, page: Page) -> Stored<Listing<AgentRecord>>;
-    /// Replaces settings and `updated_at`; `false` when there is no such agent.
-    async fn agent_update(&self, scope: Scope, agent: &AgentRecord) -> Stored<bool>;
-    /// Deletes, and takes it off its numbers; `false` when there is no such agent.
-    async fn agent_delete(&self, scope: Scope, id: AgentId) -> Stored<bool>;
+    /// As `agent_fetch`, to be changed.
+    async fn agent_versioned(&self, scope: Scope, id: AgentId) -> Stored<Option<Versioned<AgentRecord>>>;
+    /// Replaces settings and `updated_at`; `false`, and nothing happened, unless that is its version.
+    async fn agent_update(&self, scope: Scope, agent: &AgentRecord, version: Version, with: &Alongside)
+    -> Stored<bool>;
+    /// Deletes, and takes it off its numbers; `false`, and nothing happened, unless that is its version.
+    async fn agent_delete(&self, scope: Scope, id: AgentId, version: Version, with: &Alongside) -> Stored<bool>;
 }
 
 /// Voices: the system's for everyone, the others for their organisation.
@@ -99,45 +165,90 @@ pub trait VoiceStore: Send + Sync {
 #[async_trait]
 pub trait TelephonyStore: Send + Sync {
     /// Adds a trunk.
-    async fn trunk_create(&self, scope: Scope, trunk: &TrunkRecord) -> Stored<()>;
+    async fn trunk_create(&self, scope: Scope, trunk: &TrunkRecord, with: &Alongside) -> Stored<()>;
     /// `None` also for another organisation's trunk.
     async fn trunk_fetch(&self, scope: Scope, id: TrunkId) -> Stored<Option<TrunkRecord>>;
     /// A page of trunks.
     async fn trunk_list(&self, scope: Scope, page: Page) -> Stored<Listing<TrunkRecord>>;
-    /// Replaces a trunk; `false` when there is none.
-    async fn trunk_update(&self, scope: Scope, trunk: &TrunkRecord) -> Stored<bool>;
-    /// Deletes a trunk. `Ok(None)`: no such trunk; `Ok(Some(n))`: n numbers live on it, deleted only if 0.
-    async fn trunk_delete(&self, scope: Scope, id: TrunkId) -> Stored<Option<u64>>;
+    /// As `trunk_fetch`, to be changed.
+    async fn trunk_versioned(&self, scope: Scope, id: TrunkId) -> Stored<Option<Versioned<TrunkRecord>>>;
+    /// Replaces a trunk; `false`, and nothing happened, unless that is its version.
+    async fn trunk_update(&self, scope: Scope, trunk: &TrunkRecord, version: Version, with: &Alongside)
+    -> Stored<bool>;
+    /// Deletes a trunk. `Ok(None)`: it has another version, or is gone; `Ok(Some(n))`: n numbers live on it, deleted
+    /// only if 0.
+    async fn trunk_delete(&self, scope: Scope, id: TrunkId, version: Version, with: &Alongside) -> Stored<Option<u64>>;
     /// Trunks of all organisations that register with their peer; for telephony.
     async fn trunks_that_register(&self) -> Stored<Vec<TrunkRecord>>;
-    /// Adds a number; `false` when that phone number is known already, to anyone.
-    async fn number_create(&self, scope: Scope, number: &Number) -> Stored<bool>;
+    /// Adds a number, if it can be.
+    async fn number_create(&self, scope: Scope, number: &Number, with: &Alongside) -> Stored<NumberCreated>;
     /// `None` also for another organisation's number.
     async fn number_fetch(&self, scope: Scope, id: NumberId) -> Stored<Option<Number>>;
-    /// A page of numbers, of one agent if given.
-    async fn number_list(&self, scope: Scope, agent: Option<AgentId>, page: Page) -> Stored<Listing<Number>>;
-    /// Sets (or clears) the agent of one or both directions; `false` when there is no such number. Setting never
-    /// takes a direction from another agent: it changes nothing and is `false` then too.
-    async fn number_assign(
-        &self,
-        scope: Scope,
-        id: NumberId,
-        agent: Option<AgentId>,
-        direction: NumberDirection,
-    ) -> Stored<bool>;
-    /// `false` when there is no such number.
-    async fn number_delete(&self, scope: Scope, id: NumberId) -> Stored<bool>;
+    /// As `number_fetch`, to be changed.
+    async fn number_versioned(&self, scope: Scope, id: NumberId) -> Stored<Option<Versioned<Number>>>;
+    /// A page of numbers.
+    async fn number_list(&self, scope: Scope, filter: NumberFilter, page: Page) -> Stored<Listing<Number>>;
+    /// The number an agent calls from: the wanted one, or else the newest that it serves for outbound calls.
+    async fn number_for_outbound(&self, scope: Scope, agent: AgentId, wanted: Option<String>)
+    -> Stored<Option<Number>>;
+    /// Replaces the agents of a number; `false`, and nothing happened, unless that is its version and the agents
+    /// exist.
+    async fn number_assign(&self, scope: Scope, number: &Number, version: Version, with: &Alongside) -> Stored<bool>;
+    /// `false`, and nothing happened, unless that is its version.
+    async fn number_delete(&self, scope: Scope, id: NumberId, version: Version, with: &Alongside) -> Stored<bool>;
     /// By phone number across organisations: how the telephone network finds an agent.
     async fn number_by_phone(&self, phone: &str) -> Stored<Option<InboundNumber>>;
+}
+
+/// Limits that operators grant single organisations.
+#[async_trait]
+pub trait LimitStore: Send + Sync {
+    /// What an organisation was granted; `None` when there is no such organisation.
+    async fn limits_fetch(&self, scope: Scope) -> Stored<Option<OrganizationLimits>>;
+    /// Sets all of it; `false`, and nothing happened, unless there is such an organisation and `present` is what it was
+    /// granted until then.
+    async fn limits_set(
+        &self,
+        scope: Scope,
+        present: &OrganizationLimits,
+        limits: &OrganizationLimits,
+        with: &Alongside,
+    ) -> Stored<bool>;
+}
+
+/// What became of a call that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is there.
+    Created,
+    /// There is no place for it.
+    Full,
+    /// It is not paid.
+    Unpaid {
+        /// Credits there are.
+        balance: Credits,
+        /// Credits that were to be held.
+        required: Credits,
+    },
 }
 
 /// Calls, their transcripts and endings.
 #[async_trait]
 pub trait CallStore: Send + Sync {
-    /// Adds a call unless the organisation already has `limit` that are not over; `false` then.
-    async fn call_create(&self, scope: Scope, call: &contract::Call, limit: u32) -> Stored<bool>;
+    /// Adds a call, and holds what its beginning costs, unless the organisation already has `limit` that are not over
+    /// or can't pay; the limit counts first.
+    async fn call_create(
+        &self,
+        scope: Scope,
+        call: &contract::Call,
+        limit: u32,
+        tariff: &Tariff,
+        with: &Alongside,
+    ) -> Stored<Admission>;
     /// `None` also for another organisation's call.
     async fn call_fetch(&self, scope: Scope, id: CallId) -> Stored<Option<contract::Call>>;
+    /// How many calls of the organisation are not over.
+    async fn calls_live(&self, scope: Scope) -> Stored<u32>;
     /// A page of calls.
     async fn call_list(&self, scope: Scope, filter: CallFilter, page: Page) -> Stored<Listing<contract::Call>>;
     /// Moves a call that is not over to `ringing` or `in_progress`.
@@ -152,19 +263,57 @@ pub trait CallStore: Send + Sync {
     async fn call_turn_append(&self, scope: Scope, id: CallId, index: u32, turn: &TranscriptTurn) -> Stored<()>;
     /// Notes what broke while the call goes on.
     async fn call_error_set(&self, scope: Scope, id: CallId, error: &LaterFailure) -> Stored<()>;
-    /// Ends a call: status, times, transcript, metrics and recording flag in one transaction. The first ending
+    /// Ends a call: status, times, transcript, metrics, recording flag and cost in one transaction. The first ending
     /// stays; `false` when the call was over already.
     async fn call_finish(&self, scope: Scope, id: CallId, ending: &CallEnding) -> Stored<bool>;
     /// The turns kept so far, in order; `None` when there is no such call.
     async fn call_transcript(&self, scope: Scope, id: CallId) -> Stored<Option<Vec<TranscriptTurn>>>;
     /// Deletes a call that is over, with its transcript; `false` when there is no such call.
-    async fn call_delete(&self, scope: Scope, id: CallId) -> Stored<bool>;
-    /// Calls of all organisations that are not over; after a restart these were lost.
-    async fn calls_unfinished(&self) -> Stored<Vec<OwnedCall>>;
+    async fn call_delete(&self, scope: Scope, id: CallId, with: &Alongside) -> Stored<bool>;
+}
+
+/// Who changed what.
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// Writes what goes with a change that has no record of its own.
+    async fn audit_append(&self, scope: Scope, with: &Alongside) -> Stored<()>;
+    /// A page of the organisation's log.
+    async fn audit_list(&self, scope: Scope, filter: AuditFilter, page: Page) -> Stored<Listing<AuditEntry>>;
+    /// Whether that actor did that to that thing.
+    async fn audit_knows(&self, scope: Scope, actor: &Actor, action: &'static str, resource_id: &str) -> Stored<bool>;
+}
+
+/// Requests that were made under an `Idempotency-Key`, and their answers.
+#[async_trait]
+pub trait IdempotencyStore: Send + Sync {
+    /// What is known of a key.
+    async fn idempotency_find(&self, scope: Scope, route: &str, key: &str) -> Stored<Option<KeyedRequest>>;
+    /// Claims a key that nobody used since `fresh_after`, or whose claimant was cut off.
+    async fn idempotency_claim(&self, scope: Scope, request: &KeyedRequest, fresh_after: Timestamp)
+    -> Stored<KeyClaim>;
+    /// Stores the answer of a claim that has none.
+    async fn idempotency_answer(&self, scope: Scope, claim: Uuid, answer: &Answer) -> Stored<()>;
+    /// Forgets a claim that has no answer: the request may be made again.
+    async fn idempotency_release(&self, scope: Scope, claim: Uuid) -> Stored<()>;
+    /// Gives up a claim that has no answer. What it made stays known; if it made nothing it is forgotten.
+    async fn idempotency_abandon(&self, scope: Scope, claim: Uuid) -> Stored<()>;
+    /// Forgets requests of all organisations made before that, at most `limit`; how many.
+    async fn idempotency_purge(&self, before: Timestamp, limit: u32) -> Stored<u64>;
 }
 
 /// All of the store.
-pub trait Store: OrganizationStore + AgentStore + VoiceStore + TelephonyStore + CallStore {
+pub trait Store:
+    OrganizationStore
+    + MemberStore
+    + AgentStore
+    + VoiceStore
+    + TelephonyStore
+    + CallStore
+    + AuditStore
+    + IdempotencyStore
+    + BillingStore
+    + NodeStore
+{
     /// Itself, for readiness probes and the like.
     fn name(&self) -> &'static str;
 }

@@ -13,6 +13,7 @@ use crate::Error;
 mod network;
 mod template;
 
+pub(crate) use network::networks;
 pub use network::{Cidr, NotANetwork, host, sip_uri};
 pub use template::{TemplateFault, fill, template_variables};
 

@@ -4,8 +4,8 @@ use contract::{AgentStatus, Call, CallDirection, CallStatus, Variables};
 
 use super::{Calls, Refusal, SessionPlan, sessions::new_call};
 use crate::{
-    Error,
-    ports::StoreError,
+    Alongside, Error,
+    ports::{Admission, StoreError},
     records::{InboundNumber, Scope},
     rules,
 };
@@ -52,17 +52,24 @@ impl Calls {
         // Watchable before it exists, so nobody who finds the row finds it silent.
         let events = self.events.open(scope.organization, id);
         // The row before the models: at the cap a caller is turned away before any work is done for it.
-        let limit = self.setup.concurrent_calls;
+        let limit = self.calls_max(scope).await.map_err(Refusal::Broken)?;
+        let billing = &self.setup.billing;
+        let (tariff, _) = billing
+            .call_tariff(scope, call.direction)
+            .await
+            .map_err(Refusal::Broken)?;
         let taken = self
             .setup
             .store
-            .call_create(scope, &call, limit)
+            .call_create(scope, &call, limit, &tariff, &Alongside::nothing())
             .await
             .map_err(broken)?;
-        if !taken {
-            return Err(Refusal::Full);
+        match taken {
+            Admission::Created => {}
+            Admission::Full => return Err(Refusal::Full),
+            Admission::Unpaid { .. } => return Err(Refusal::Unpaid),
         }
-        match self.plan(scope, call, agent.settings, events).await {
+        match self.plan(scope, call, agent.settings, events, tariff).await {
             Ok(plan) => Ok(plan),
             Err(error) => {
                 self.call_broke(scope, id, &error).await;

@@ -5,17 +5,21 @@ use contract::{
     FieldReason, Reason, Variables,
 };
 use serde_json::{Map, json};
+use tracing::Instrument as _;
 
 use super::{Calls, Destination, OutboundCall, sessions::new_call};
 use crate::{
-    Error, agents,
-    records::{Page, Scope, TrunkRecord},
+    Alongside, Change, Error, agents,
+    billing::Shortfall,
+    ports::Admission,
+    records::{Scope, TrunkRecord},
     rules,
 };
 
 /// What a call is placed with, once every rule held.
 struct Request {
     scope: Scope,
+    with: Alongside,
     call: Call,
     settings: AgentCreate,
     trunk: TrunkRecord,
@@ -29,13 +33,15 @@ const VARIABLE_CHARS_MAX: usize = 4_000;
 const METADATA_KEYS_MAX: usize = 50;
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 
-/// Most numbers looked at when an outbound call names none.
-const NUMBERS_LOOKED_AT: u32 = 100;
-
 impl Calls {
     /// Places a call. Comes back once the peer rings, answers or is on its way; a peer that refuses at once
     /// is a provider failure, and the record says why.
-    pub async fn call_create(&self, scope: Scope, create: CallCreate) -> Result<Call, Error> {
+    pub async fn call_create(&self, change: &Change, create: CallCreate) -> Result<Call, Error> {
+        let scope = change.scope;
+        if let Some(made) = change.made_before() {
+            // The attempt that made it was cut off before it could answer. A second call must not follow.
+            return self.call_fetch(scope, made).await;
+        }
         rules::checked(call_faults(&create))?;
         let agent_id: AgentId = rules::id_in_body("agent", &create.agent_id, "/agent_id")?;
         let agent = (self.setup.store.agent_fetch(scope, agent_id).await?)
@@ -68,6 +74,8 @@ impl Calls {
         let id = call.id;
         let request = Request {
             scope,
+            // The answer comes later, when the carrier has spoken.
+            with: change.note(call.started_at, "call.created", "call", id)?,
             call,
             settings,
             trunk,
@@ -76,7 +84,7 @@ impl Calls {
         };
         // A task of its own: a client that goes away must not leave a row whose call was never placed.
         let calls = self.clone();
-        let placing = tokio::spawn(async move { calls.place(request).await });
+        let placing = tokio::spawn(async move { calls.place(request).await }.in_current_span());
         match placing.await {
             Ok(placed) => placed?,
             Err(error) => {
@@ -96,6 +104,7 @@ impl Calls {
     async fn place(&self, request: Request) -> Result<(), Error> {
         let Request {
             scope,
+            with,
             call,
             settings,
             trunk,
@@ -105,12 +114,28 @@ impl Calls {
         let carrier = self.carrier()?;
         let id = call.id;
         let events = self.events.open(scope.organization, id);
-        let limit = self.setup.concurrent_calls;
-        if !self.setup.store.call_create(scope, &call, limit).await? {
-            return Err(Error::ConcurrentCalls { limit });
+        let (tariff, unpaid) = self.setup.billing.call_tariff(scope, call.direction).await?;
+        if let Some(unpaid) = unpaid {
+            // A limit comes first. To be told so nobody has to wait for the store's writer.
+            self.room_check(scope).await?;
+            return Err(unpaid.into());
+        }
+        let limit = self.calls_max(scope).await?;
+        match self
+            .setup
+            .store
+            .call_create(scope, &call, limit, &tariff, &with)
+            .await?
+        {
+            Admission::Created => {}
+            Admission::Full => return Err(Error::ConcurrentCalls { limit }),
+            Admission::Unpaid { balance, required } => {
+                let shortfall = Shortfall::InsufficientCredits { balance, required };
+                return Err(self.setup.billing.unpaid(shortfall).into());
+            }
         }
         let join_timeout = settings.join_timeout.duration();
-        let plan = match self.plan(scope, call, settings, events).await {
+        let plan = match self.plan(scope, call, settings, events, tariff).await {
             Ok(plan) => plan,
             Err(error) => {
                 self.call_broke(scope, id, &error).await;
@@ -135,29 +160,25 @@ impl Calls {
         agent: AgentId,
         wanted: Option<&str>,
     ) -> Result<(String, TrunkRecord), Error> {
-        let page = Page {
-            limit: NUMBERS_LOOKED_AT,
-            offset: 0,
-            before: None,
-        };
-        let numbers = self.setup.store.number_list(scope, Some(agent), page).await?;
         let wanted = wanted.and_then(rules::e164);
-        let number = numbers
-            .items
-            .into_iter()
-            .filter(|number| number.outbound_agent_id == Some(agent))
-            .find(|number| wanted.as_ref().is_none_or(|wanted| *wanted == number.phone_number))
-            .ok_or_else(|| {
-                let mut details = Map::from_iter([("agent_id".to_owned(), json!(agent))]);
-                if let Some(wanted) = wanted {
-                    details.insert("from_number".to_owned(), json!(wanted));
-                }
-                Error::Rule {
-                    reason: Reason::NoOutboundNumber,
-                    message: "The agent has no number to call from. Assign it one for outbound calls.".to_owned(),
-                    details,
-                }
-            })?;
+        let found = self
+            .setup
+            .store
+            .number_for_outbound(scope, agent, wanted.clone())
+            .await?;
+        let number = found.ok_or_else(|| {
+            let mut details = Map::from_iter([("agent_id".to_owned(), json!(agent))]);
+            let mut message = "The agent has no number to call from. Assign it one for outbound calls.";
+            if let Some(wanted) = wanted {
+                details.insert("from_number".to_owned(), json!(wanted));
+                message = "The agent does not serve from_number for outbound calls. Assign it to the agent.";
+            }
+            Error::Rule {
+                reason: Reason::NoOutboundNumber,
+                message: message.to_owned(),
+                details,
+            }
+        })?;
         let trunk = self
             .setup
             .store
@@ -243,7 +264,9 @@ fn about(error: Error, id: contract::CallId) -> Error {
         other @ (Error::NotFound { .. }
         | Error::Invalid(_)
         | Error::Rule { .. }
+        | Error::Role { .. }
         | Error::ConcurrentCalls { .. }
+        | Error::PaymentRequired(_)
         | Error::Internal { .. }) => other,
     }
 }

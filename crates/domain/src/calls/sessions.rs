@@ -10,7 +10,9 @@ use serde_json::Map;
 
 use super::{Calls, SessionPlan, SpokenVoice};
 use crate::{
-    Error, ProviderFailure, ProviderFault, brain,
+    Error, ProviderFailure, ProviderFault,
+    billing::Tariff,
+    brain,
     events::EventPublisher,
     ports::{BrainSetup, Carrier},
     records::Scope,
@@ -33,6 +35,7 @@ impl Calls {
         call: Call,
         mut agent: AgentCreate,
         events: EventPublisher,
+        tariff: Tariff,
     ) -> Result<SessionPlan, Error> {
         let services = &self.setup.services;
         let voice = self.voice(scope, &agent.voice_id).await?;
@@ -57,6 +60,7 @@ impl Calls {
         spoken_texts_fill(&mut agent, &call.variables);
         let understudy = self.understudy(&voice);
         Ok(SessionPlan {
+            meter: self.setup.billing.meter(scope, call.id, tariff),
             events,
             scope,
             call,

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use contract::Script;
 use tokio::{sync::Semaphore, time::timeout};
+use tracing::Instrument as _;
 
 use super::GuideIndex;
 use crate::{ProviderFailure, ports::SentenceEmbedder};
@@ -42,7 +43,7 @@ impl Warmer {
             return;
         };
         let warmer = self.clone();
-        tokio::spawn(async move {
+        let warming = async move {
             // The wait is bounded by the deadlines of those before.
             let Ok(_turn) = warmer.turn.acquire().await else { return };
             match timeout(DEADLINE, warm(&warmer.embedder, &script)).await {
@@ -51,7 +52,8 @@ impl Warmer {
                 Err(_) => tracing::warn!("a script was not embedded ahead of its calls in time"),
             }
             drop(place);
-        });
+        };
+        tokio::spawn(warming.in_current_span());
     }
 
     #[cfg(test)]

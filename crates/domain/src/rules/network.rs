@@ -6,6 +6,9 @@ use std::{
     str::FromStr,
 };
 
+use contract::{FieldFault, FieldReason};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
 /// The text is neither an address nor a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an address or a network such as 192.0.2.0/24")]
@@ -62,6 +65,20 @@ impl FromStr for Cidr {
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.network, self.prefix)
+    }
+}
+
+impl Serialize for Cidr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|fault| D::Error::custom(format!("{text:?} is {fault}")))
     }
 }
 
@@ -173,6 +190,26 @@ fn is_host_and_port(text: &str) -> bool {
 
 fn is_port(text: &str) -> bool {
     text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// The networks of a list field of a body, in one way of writing each, host bits cleared; and what is wrong with them.
+pub(crate) fn networks(field: &str, written: &[String], faults: &mut Vec<FieldFault>) -> Vec<String> {
+    let mut networks: Vec<String> = Vec::with_capacity(written.len());
+    for (index, text) in written.iter().enumerate() {
+        let pointer = format!("/{field}/{index}");
+        match text.parse::<Cidr>().map(|network| network.to_string()) {
+            Ok(network) if networks.contains(&network) => {
+                let message = "This network stands here already.";
+                faults.push(FieldFault::in_body(&pointer, FieldReason::Duplicate, message));
+            }
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let message = "Must be an address or a network such as 192.0.2.0/24.";
+                faults.push(FieldFault::in_body(&pointer, FieldReason::InvalidFormat, message));
+            }
+        }
+    }
+    networks
 }
 
 #[cfg(test)]
