@@ -49,6 +49,18 @@ impl Sealer {
         if !path.exists() {
             create_key(path)?;
         }
+        Self::read(path)
+    }
+
+    /// With the key in `path`; where there is none, with one that is kept nowhere and opens nothing that is there.
+    pub(crate) fn open_known(path: &Path) -> io::Result<Self> {
+        if path.exists() {
+            return Self::read(path);
+        }
+        Self::from_hex(&hex(&fresh_key()?)).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn read(path: &Path) -> io::Result<Self> {
         let mut text = String::new();
         // A key that is too long to be one need not be read whole.
         File::open(path)?.take(4096).read_to_string(&mut text)?;
@@ -110,12 +122,16 @@ impl Sealer {
     }
 }
 
+fn fresh_key() -> io::Result<[u8; KEY_LEN]> {
+    let mut bytes = [0; KEY_LEN];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| io::Error::other(SealError::NoRandomness))?;
+    Ok(bytes)
+}
+
 /// Makes a key that appears whole or not at all, and never over one that is there.
 fn create_key(path: &Path) -> io::Result<()> {
-    let mut bytes = [0; KEY_LEN];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| io::Error::other(SealError::NoRandomness))?;
+    let bytes = fresh_key()?;
     let draft = path.with_extension(format!("key.{}", uuid::Uuid::now_v7()));
     let mut file = OpenOptions::new()
         .write(true)
@@ -133,7 +149,7 @@ fn create_key(path: &Path) -> io::Result<()> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes
         .iter()

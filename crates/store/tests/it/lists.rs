@@ -3,14 +3,20 @@
 use contract::{CallDirection, CallStatus, EndReason};
 use domain::{
     ports::{AgentStore, CallStore, OrganizationStore, TelephonyStore, VoiceStore},
-    records::{CallFilter, Page},
+    records::{CallFilter, NumberFilter, Page},
 };
 
-use crate::support::{ALL, World, call, ending, voice};
+use crate::support::{ALL, Engine, World, call, call_put, ending, voice};
 
-#[tokio::test]
-async fn pages_by_offset_and_by_cursor_show_the_same_list() {
-    let world = World::new().await;
+crate::on_both_engines![
+    pages_by_offset_and_by_cursor_show_the_same_list,
+    every_list_is_newest_first_and_keeps_to_its_limit,
+    filters_of_calls_are_exact_and_count,
+    a_page_beyond_the_end_is_empty
+];
+
+async fn pages_by_offset_and_by_cursor_show_the_same_list(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let mut newest_first = Vec::new();
     for _ in 0..7 {
@@ -36,14 +42,13 @@ async fn pages_by_offset_and_by_cursor_show_the_same_list() {
     assert_eq!(by_cursor, newest_first);
 }
 
-#[tokio::test]
-async fn every_list_is_newest_first_and_keeps_to_its_limit() {
-    let world = World::new().await;
+async fn every_list_is_newest_first_and_keeps_to_its_limit(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let agent = world.agent(scope).await;
     for phone in ["+14155550100", "+14155550101", "+14155550102"] {
         world.number(scope, phone).await;
-        world.store.call_create(scope, &call(agent.id), 10).await.unwrap();
+        call_put(&world.store, scope, &call(agent.id), 10).await.unwrap();
         world.store.voice_register_system(&voice("local", phone)).await.unwrap();
     }
     let two = Page {
@@ -51,7 +56,11 @@ async fn every_list_is_newest_first_and_keeps_to_its_limit() {
         offset: 1,
         before: None,
     };
-    let numbers = world.store.number_list(scope, None, two).await.unwrap();
+    let numbers = world
+        .store
+        .number_list(scope, NumberFilter::default(), two)
+        .await
+        .unwrap();
     assert_eq!(
         numbers
             .items
@@ -71,16 +80,15 @@ async fn every_list_is_newest_first_and_keeps_to_its_limit() {
     assert_eq!(world.store.key_list(scope, ALL).await.unwrap().total, 1);
 }
 
-#[tokio::test]
-async fn filters_of_calls_are_exact_and_count() {
-    let world = World::new().await;
+async fn filters_of_calls_are_exact_and_count(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let [one, two] = [world.agent(scope).await.id, world.agent(scope).await.id];
     let mut inbound = call(one);
     inbound.direction = CallDirection::Inbound;
     let finished = call(one);
     for call in [&inbound, &finished, &call(two)] {
-        assert!(world.store.call_create(scope, call, 10).await.unwrap());
+        assert!(call_put(&world.store, scope, call, 10).await.unwrap());
     }
     let over = ending(CallStatus::Completed, EndReason::CallerHangup);
     assert!(world.store.call_finish(scope, finished.id, &over).await.unwrap());
@@ -102,9 +110,8 @@ async fn filters_of_calls_are_exact_and_count() {
     }
 }
 
-#[tokio::test]
-async fn a_page_beyond_the_end_is_empty() {
-    let world = World::new().await;
+async fn a_page_beyond_the_end_is_empty(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     world.agent(scope).await;
     let beyond = Page {

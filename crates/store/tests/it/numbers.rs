@@ -6,12 +6,28 @@ use contract::{
     FieldReason, NumberAssign, NumberDirection, NumberImport, NumberUnassign, Reason, TrunkCreate, TrunkUpdate,
 };
 use domain::{
+    Alongside, Change,
     ports::{AgentStore, TelephonyStore},
-    records::Scope,
+    records::{NumberFilter, Scope, Version},
 };
 use serde_json::{Value, json};
 
-use crate::support::{ALL, World, broken_rule, faults, missing};
+use crate::support::{ALL, Engine, World, broken_rule, by_another, faults, missing};
+
+crate::on_both_engines![
+    a_trunk_is_kept_in_its_canonical_form_and_never_shows_its_password,
+    every_fault_of_a_trunk_is_told_at_once,
+    an_update_of_a_trunk_keeps_the_password_unless_it_clears_it,
+    a_trunk_with_numbers_stays,
+    a_number_is_imported_once_in_the_whole_world,
+    an_import_answers_form_then_trunk_then_provider,
+    a_number_serves_one_agent_per_direction,
+    assigning_names_what_is_missing_where_it_stands,
+    of_two_agents_at_the_same_moment_one_gets_the_number,
+    the_telephone_network_finds_number_tenant_and_trunk,
+    a_deleted_agent_leaves_its_numbers_free,
+    agents_that_share_numbers_crosswise_can_be_deleted_at_once
+];
 
 fn trunk(changes: &Value) -> TrunkCreate {
     let mut base = json!({ "name": "PBX", "host": "PBX.example.com" });
@@ -39,22 +55,29 @@ fn update(json: Value) -> TrunkUpdate {
 }
 
 async fn imported(world: &World, scope: Scope, phone: &str) -> contract::Number {
-    let trunk = world.telephony.trunk_create(scope, trunk(&json!({}))).await.unwrap();
+    let trunk = world
+        .telephony
+        .trunk_create(&Change::by_system(scope), trunk(&json!({})))
+        .await
+        .unwrap();
     world
         .telephony
-        .number_import(scope, import(phone, trunk.id))
+        .number_import(&Change::by_system(scope), import(phone, trunk.id))
         .await
         .unwrap()
 }
 
-#[tokio::test]
-async fn a_trunk_is_kept_in_its_canonical_form_and_never_shows_its_password() {
-    let world = World::new().await;
+async fn a_trunk_is_kept_in_its_canonical_form_and_never_shows_its_password(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let create = trunk(&json!({
         "username": "u", "password": "hunter2", "register": true, "source_addresses": ["192.0.2.9/24", "::ffff:10.0.0.1"],
     }));
-    let made = world.telephony.trunk_create(scope, create).await.unwrap();
+    let made = world
+        .telephony
+        .trunk_create(&Change::by_system(scope), create)
+        .await
+        .unwrap();
     assert_eq!(
         (made.host.as_str(), made.port, made.has_password),
         ("pbx.example.com", 5060, true)
@@ -69,14 +92,13 @@ async fn a_trunk_is_kept_in_its_canonical_form_and_never_shows_its_password() {
     assert_eq!(world.store.trunks_that_register().await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn every_fault_of_a_trunk_is_told_at_once() {
-    let world = World::new().await;
+async fn every_fault_of_a_trunk_is_told_at_once(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let create = trunk(&json!({
         "host": "a b", "username": "u", "source_addresses": ["10.0.0.0/8", "10.1.2.3/8", "nonsense"],
     }));
-    let mut told = faults(world.telephony.trunk_create(scope, create).await);
+    let mut told = faults(world.telephony.trunk_create(&Change::by_system(scope), create).await);
     told.sort();
     let expected = [
         ("/host", FieldReason::InvalidFormat),
@@ -88,22 +110,29 @@ async fn every_fault_of_a_trunk_is_told_at_once() {
     let told = faults(
         world
             .telephony
-            .trunk_create(scope, trunk(&json!({ "register": true })))
+            .trunk_create(&Change::by_system(scope), trunk(&json!({ "register": true })))
             .await,
     );
     assert_eq!(told.len(), 2, "registering needs both credentials");
 }
 
-#[tokio::test]
-async fn an_update_of_a_trunk_keeps_the_password_unless_it_clears_it() {
-    let world = World::new().await;
+async fn an_update_of_a_trunk_keeps_the_password_unless_it_clears_it(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let create = trunk(&json!({ "username": "u", "password": "hunter2" }));
-    let made = world.telephony.trunk_create(scope, create).await.unwrap();
+    let made = world
+        .telephony
+        .trunk_create(&Change::by_system(scope), create)
+        .await
+        .unwrap();
     let id = made.id.to_string();
     world
         .telephony
-        .trunk_update(scope, &id, update(json!({ "port": 5080, "transport": "tcp" })))
+        .trunk_update(
+            &Change::by_system(scope),
+            &id,
+            update(json!({ "port": 5080, "transport": "tcp" })),
+        )
         .await
         .unwrap();
     let kept = world.store.trunk_fetch(scope, made.id).await.unwrap().unwrap();
@@ -111,59 +140,79 @@ async fn an_update_of_a_trunk_keeps_the_password_unless_it_clears_it() {
     let told = faults(
         world
             .telephony
-            .trunk_update(scope, &id, update(json!({ "password": null })))
+            .trunk_update(&Change::by_system(scope), &id, update(json!({ "password": null })))
             .await,
     );
     assert_eq!(told, [("/password".to_owned(), FieldReason::Required)]);
     let cleared = update(json!({ "username": null, "password": null }));
-    let cleared = world.telephony.trunk_update(scope, &id, cleared).await.unwrap();
+    let cleared = world
+        .telephony
+        .trunk_update(&Change::by_system(scope), &id, cleared)
+        .await
+        .unwrap();
     assert!(!cleared.has_password && cleared.username.is_none());
     assert_eq!(
-        missing(world.telephony.trunk_update(scope, "x", TrunkUpdate::default()).await),
+        missing(
+            world
+                .telephony
+                .trunk_update(&Change::by_system(scope), "x", TrunkUpdate::default())
+                .await
+        ),
         ("trunk", None)
     );
 }
 
-#[tokio::test]
-async fn a_trunk_with_numbers_stays() {
-    let world = World::new().await;
+async fn a_trunk_with_numbers_stays(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let number = imported(&world, scope, "+14155550100").await;
     let trunk = number.trunk_id.to_string();
-    let (reason, details) = broken_rule(world.telephony.trunk_delete(scope, &trunk).await);
+    let (reason, details) = broken_rule(world.telephony.trunk_delete(&Change::by_system(scope), &trunk).await);
     assert_eq!(
         (reason, &details["numbers"], &details["trunk_id"]),
         (Reason::TrunkInUse, &json!(1), &json!(trunk))
     );
     world
         .telephony
-        .number_release(scope, &number.id.to_string())
+        .number_release(&Change::by_system(scope), &number.id.to_string())
         .await
         .unwrap();
     assert_eq!(
-        missing(world.telephony.number_release(scope, &number.id.to_string()).await),
+        missing(
+            world
+                .telephony
+                .number_release(&by_another(scope), &number.id.to_string())
+                .await
+        ),
         ("number", None)
     );
-    world.telephony.trunk_delete(scope, &trunk).await.unwrap();
+    world
+        .telephony
+        .trunk_delete(&Change::by_system(scope), &trunk)
+        .await
+        .unwrap();
     assert_eq!(
-        missing(world.telephony.trunk_delete(scope, &trunk).await),
+        missing(world.telephony.trunk_delete(&by_another(scope), &trunk).await),
         ("trunk", None)
     );
 }
 
-#[tokio::test]
-async fn a_number_is_imported_once_in_the_whole_world() {
-    let world = World::new().await;
+async fn a_number_is_imported_once_in_the_whole_world(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let number = imported(&world, ours, "+442079460000").await;
     assert_eq!(
         (number.country.as_deref(), number.phone_number.as_str()),
         (Some("GB"), "+442079460000")
     );
-    let trunk = world.telephony.trunk_create(theirs, trunk(&json!({}))).await.unwrap();
+    let trunk = world
+        .telephony
+        .trunk_create(&Change::by_system(theirs), trunk(&json!({})))
+        .await
+        .unwrap();
     let outcome = world
         .telephony
-        .number_import(theirs, import("+442079460000", trunk.id))
+        .number_import(&Change::by_system(theirs), import("+442079460000", trunk.id))
         .await;
     let (reason, details) = broken_rule(outcome);
     assert_eq!(
@@ -173,65 +222,83 @@ async fn a_number_is_imported_once_in_the_whole_world() {
     assert_eq!(details.len(), 1, "nothing of the other tenant is told");
 }
 
-#[tokio::test]
-async fn an_import_answers_form_then_trunk_then_provider() {
-    let world = World::new().await;
+async fn an_import_answers_form_then_trunk_then_provider(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let their_trunk = world
         .telephony
-        .trunk_create(theirs, trunk(&json!({})))
+        .trunk_create(&Change::by_system(theirs), trunk(&json!({})))
         .await
         .unwrap()
         .id;
-    let our_trunk = world.telephony.trunk_create(ours, trunk(&json!({}))).await.unwrap().id;
+    let our_trunk = world
+        .telephony
+        .trunk_create(&Change::by_system(ours), trunk(&json!({})))
+        .await
+        .unwrap()
+        .id;
     let from = |provider: &str, mut import: NumberImport| {
-        import.provider = provider.to_owned();
+        provider.clone_into(&mut import.provider);
         import
     };
     let told = faults(
         world
             .telephony
-            .number_import(ours, from("twilio", import("0123", their_trunk)))
+            .number_import(&Change::by_system(ours), from("twilio", import("0123", their_trunk)))
             .await,
     );
     assert_eq!(told, [("/phone_number".to_owned(), FieldReason::InvalidFormat)]);
     for unknown in ["nonsense".to_owned(), their_trunk.to_string()] {
         let outcome = world
             .telephony
-            .number_import(ours, from("twilio", import("+14155550100", &unknown)))
+            .number_import(
+                &Change::by_system(ours),
+                from("twilio", import("+14155550100", &unknown)),
+            )
             .await;
         assert_eq!(missing(outcome), ("trunk", Some("/trunk_id")));
     }
     let outcome = world
         .telephony
-        .number_import(ours, from("twilio", import("+14155550100", our_trunk)))
+        .number_import(
+            &Change::by_system(ours),
+            from("twilio", import("+14155550100", our_trunk)),
+        )
         .await;
     assert_eq!(broken_rule(outcome).0, Reason::UnsupportedProvider);
 }
 
-#[tokio::test]
-async fn a_number_serves_one_agent_per_direction() {
-    let world = World::new().await;
+async fn a_number_serves_one_agent_per_direction(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let [one, two] = [world.agent(scope).await.id, world.agent(scope).await.id];
     let number = imported(&world, scope, "+14155550100").await;
     let telephony = &world.telephony;
     let inbound = telephony
-        .number_assign(scope, assign(number.id, one, NumberDirection::Inbound))
+        .number_assign(
+            &Change::by_system(scope),
+            assign(number.id, one, NumberDirection::Inbound),
+        )
         .await
         .unwrap();
     assert_eq!((inbound.inbound_agent_id, inbound.outbound_agent_id), (Some(one), None));
     telephony
-        .number_assign(scope, assign(number.id, two, NumberDirection::Outbound))
+        .number_assign(
+            &Change::by_system(scope),
+            assign(number.id, two, NumberDirection::Outbound),
+        )
         .await
         .unwrap();
     telephony
-        .number_assign(scope, assign(number.id, one, NumberDirection::Inbound))
+        .number_assign(
+            &Change::by_system(scope),
+            assign(number.id, one, NumberDirection::Inbound),
+        )
         .await
         .unwrap();
     let (reason, details) = broken_rule(
         telephony
-            .number_assign(scope, assign(number.id, one, NumberDirection::Both))
+            .number_assign(&Change::by_system(scope), assign(number.id, one, NumberDirection::Both))
             .await,
     );
     assert_eq!(
@@ -250,7 +317,10 @@ async fn a_number_serves_one_agent_per_direction() {
         number_id: number.id.to_string(),
         direction: NumberDirection::Outbound,
     };
-    let freed = telephony.number_unassign(scope, unassign).await.unwrap();
+    let freed = telephony
+        .number_unassign(&Change::by_system(scope), unassign)
+        .await
+        .unwrap();
     assert_eq!((freed.inbound_agent_id, freed.outbound_agent_id), (Some(one), None));
     assert_eq!(
         telephony
@@ -261,7 +331,11 @@ async fn a_number_serves_one_agent_per_direction() {
         0
     );
     assert_eq!(
-        telephony.number_list(scope, ALL).await.unwrap().items,
+        telephony
+            .number_list(scope, NumberFilter::default(), ALL)
+            .await
+            .unwrap()
+            .items,
         std::slice::from_ref(&freed)
     );
     assert_eq!(
@@ -270,18 +344,23 @@ async fn a_number_serves_one_agent_per_direction() {
     );
 }
 
-#[tokio::test]
-async fn assigning_names_what_is_missing_where_it_stands() {
-    let world = World::new().await;
+async fn assigning_names_what_is_missing_where_it_stands(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let agent = world.agent(scope).await.id;
     let number = imported(&world, scope, "+14155550100").await.id;
     let both = NumberDirection::Both;
-    let outcome = world.telephony.number_assign(scope, assign("x", "y", both)).await;
+    let outcome = world
+        .telephony
+        .number_assign(&Change::by_system(scope), assign("x", "y", both))
+        .await;
     assert_eq!(missing(outcome), ("number", Some("/number_id")));
     let outcome = world
         .telephony
-        .number_assign(scope, assign(number, contract::AgentId::new(), both))
+        .number_assign(
+            &Change::by_system(scope),
+            assign(number, contract::AgentId::new(), both),
+        )
         .await;
     assert_eq!(missing(outcome), ("agent", Some("/agent_id")));
     let unassign = NumberUnassign {
@@ -289,7 +368,12 @@ async fn assigning_names_what_is_missing_where_it_stands() {
         direction: both,
     };
     assert_eq!(
-        missing(world.telephony.number_unassign(scope, unassign).await),
+        missing(
+            world
+                .telephony
+                .number_unassign(&Change::by_system(scope), unassign)
+                .await
+        ),
         ("number", Some("/number_id"))
     );
     assert_eq!(
@@ -298,43 +382,32 @@ async fn assigning_names_what_is_missing_where_it_stands() {
     );
 }
 
-#[tokio::test]
-async fn of_two_agents_at_the_same_moment_one_gets_the_number() {
-    let world = World::new().await;
+async fn of_two_agents_at_the_same_moment_one_gets_the_number(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let [one, two] = [world.agent(scope).await.id, world.agent(scope).await.id];
     let number = imported(&world, scope, "+14155550100").await;
+    let change = Change::by_system(scope);
     let attempt = |agent| {
-        world
-            .telephony
-            .number_assign(scope, assign(number.id, agent, NumberDirection::Both))
+        let both = assign(number.id, agent, NumberDirection::Both);
+        world.telephony.number_assign(&change, both)
     };
     let (first, second) = tokio::join!(attempt(one), attempt(two));
     assert!(first.is_ok() != second.is_ok());
     let refused = if first.is_ok() { second } else { first };
     assert_eq!(broken_rule(refused).0, Reason::NumberInUse);
-    let both = NumberDirection::Both;
-    let holder = world
+    let mut number = world.store.number_fetch(scope, number.id).await.unwrap().unwrap();
+    let other = if number.inbound_agent_id == Some(one) { two } else { one };
+    number.inbound_agent_id = Some(other);
+    let late = world
         .store
-        .number_fetch(scope, number.id)
-        .await
-        .unwrap()
-        .unwrap()
-        .inbound_agent_id
-        .unwrap();
-    let other = if holder == one { two } else { one };
-    assert!(
-        !world
-            .store
-            .number_assign(scope, number.id, Some(other), both)
-            .await
-            .unwrap()
-    );
+        .number_assign(scope, &number, Version(1), &Alongside::nothing())
+        .await;
+    assert!(!late.unwrap(), "what was based on an older state changes nothing");
 }
 
-#[tokio::test]
-async fn the_telephone_network_finds_number_tenant_and_trunk() {
-    let world = World::new().await;
+async fn the_telephone_network_finds_number_tenant_and_trunk(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let number = world.number(scope, "+14155550100").await;
     let found = world.store.number_by_phone("+14155550100").await.unwrap().unwrap();
@@ -346,17 +419,53 @@ async fn the_telephone_network_finds_number_tenant_and_trunk() {
     assert_eq!(world.store.number_by_phone("+14155550101").await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_deleted_agent_leaves_its_numbers_free() {
-    let world = World::new().await;
+async fn a_deleted_agent_leaves_its_numbers_free(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let agent = world.agent(scope).await.id;
     let number = world.number(scope, "+14155550100").await;
-    world
+    let change = Change::by_system(scope);
+    let both = assign(number.id, agent, NumberDirection::Both);
+    world.telephony.number_assign(&change, both).await.unwrap();
+    assert!(
+        world
+            .store
+            .agent_delete(scope, agent, Version(1), &Alongside::nothing())
+            .await
+            .unwrap()
+    );
+    assert_eq!(world.store.number_fetch(scope, number.id).await.unwrap(), Some(number));
+}
+
+async fn agents_that_share_numbers_crosswise_can_be_deleted_at_once(engine: Engine) {
+    let world = World::new(engine).await;
+    let scope = world.tenant().await;
+    for round in 0..8 {
+        let [one, two] = [world.agent(scope).await.id, world.agent(scope).await.id];
+        for (last, [inbound, outbound]) in [(0, [one, two]), (1, [two, one])] {
+            let mut number = world.number(scope, &format!("+141555501{round}{last}")).await;
+            (number.inbound_agent_id, number.outbound_agent_id) = (Some(inbound), Some(outbound));
+            let nothing = Alongside::nothing();
+            let assigned = world.store.number_assign(scope, &number, Version(1), &nothing).await;
+            assert!(assigned.unwrap());
+        }
+        let deletes = [one, two].map(|agent| {
+            let store = world.store.clone();
+            tokio::spawn(async move {
+                store
+                    .agent_delete(scope, agent, Version(1), &Alongside::nothing())
+                    .await
+            })
+        });
+        for delete in deletes {
+            assert!(delete.await.unwrap().unwrap());
+        }
+    }
+    let numbers = world
         .store
-        .number_assign(scope, number.id, Some(agent), NumberDirection::Both)
+        .number_list(scope, NumberFilter::default(), ALL)
         .await
         .unwrap();
-    assert!(world.store.agent_delete(scope, agent).await.unwrap());
-    assert_eq!(world.store.number_fetch(scope, number.id).await.unwrap(), Some(number));
+    let taken = |number: &contract::Number| number.inbound_agent_id.or(number.outbound_agent_id).is_some();
+    assert!(numbers.total == 16 && !numbers.items.iter().any(taken));
 }

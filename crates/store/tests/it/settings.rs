@@ -3,10 +3,20 @@
 use std::time::Duration;
 
 use contract::{AgentStatus, AgentUpdate, FieldReason, VoiceId};
-use domain::{agents::variables_needed, voices::SystemVoice};
+use domain::{Change, agents::variables_needed, voices::SystemVoice};
 use serde_json::{Value, json};
 
-use crate::support::{ALL, World, faults, missing, settings};
+use crate::support::{ALL, Engine, World, by_another, faults, missing, settings};
+
+crate::on_both_engines![
+    an_agent_is_made_listed_changed_and_deleted,
+    every_fault_of_an_agent_is_told_at_once,
+    models_are_the_guide_or_any_of_a_configured_provider,
+    a_script_is_bounded_as_a_whole,
+    an_unknown_voice_is_not_found_where_the_body_named_it,
+    an_update_keeps_the_rules_of_the_whole,
+    system_voices_keep_their_ids_over_restarts
+];
 
 /// Settings that are fine, with some replaced.
 fn changed(voice: VoiceId, changes: &Value) -> contract::AgentCreate {
@@ -21,13 +31,15 @@ fn update(json: Value) -> AgentUpdate {
     serde_json::from_value(json).unwrap()
 }
 
-#[tokio::test]
-async fn an_agent_is_made_listed_changed_and_deleted() {
-    let world = World::new().await;
+async fn an_agent_is_made_listed_changed_and_deleted(engine: Engine) {
+    let world = World::new(engine).await;
     let (scope, voice) = (world.tenant().await, world.voice().await.id);
     let made = world
         .agents
-        .agent_create(scope, changed(voice, &json!({ "description": "d" })))
+        .agent_create(
+            &Change::by_system(scope),
+            changed(voice, &json!({ "description": "d" })),
+        )
         .await
         .unwrap();
     let id = made.id.to_string();
@@ -38,7 +50,11 @@ async fn an_agent_is_made_listed_changed_and_deleted() {
     );
     world.clock.advance(Duration::from_secs(1));
     let change = update(json!({ "name": "Bea", "description": null, "status": "draft", "max_duration": "60s" }));
-    let after = world.agents.agent_update(scope, &id, change).await.unwrap();
+    let after = world
+        .agents
+        .agent_update(&Change::by_system(scope), &id, change)
+        .await
+        .unwrap();
     assert_eq!(
         (after.settings.name.as_str(), after.settings.description.as_deref()),
         ("Bea", None)
@@ -53,14 +69,18 @@ async fn an_agent_is_made_listed_changed_and_deleted() {
     );
     assert!(after.updated_at > made.updated_at);
     assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), after);
-    world.agents.agent_delete(scope, &id).await.unwrap();
-    assert_eq!(missing(world.agents.agent_delete(scope, &id).await), ("agent", None));
+    world.agents.agent_delete(&Change::by_system(scope), &id).await.unwrap();
+    assert_eq!(
+        missing(world.agents.agent_delete(&by_another(scope), &id).await),
+        ("agent", None)
+    );
+    let again = world.agents.agent_delete(&Change::by_system(scope), &id).await;
+    assert!(again.is_ok(), "who deleted it may do so again");
     assert_eq!(missing(world.agents.agent_fetch(scope, &id).await), ("agent", None));
 }
 
-#[tokio::test]
-async fn every_fault_of_an_agent_is_told_at_once() {
-    let world = World::new().await;
+async fn every_fault_of_an_agent_is_told_at_once(engine: Engine) {
+    let world = World::new(engine).await;
     let (scope, voice) = (world.tenant().await, world.voice().await.id);
     let create = changed(
         voice,
@@ -102,15 +122,14 @@ async fn every_fault_of_an_agent_is_told_at_once() {
         ("/script/actions/0/slots/0", FieldReason::NotAllowedValue),
     ]
     .map(|(pointer, reason)| (pointer.to_owned(), reason));
-    let mut told = faults(world.agents.agent_create(scope, create).await);
+    let mut told = faults(world.agents.agent_create(&Change::by_system(scope), create).await);
     told.sort();
     expected.sort();
     assert_eq!(told, expected);
 }
 
-#[tokio::test]
-async fn models_are_the_guide_or_any_of_a_configured_provider() {
-    let world = World::new().await;
+async fn models_are_the_guide_or_any_of_a_configured_provider(engine: Engine) {
+    let world = World::new(engine).await;
     let (scope, voice) = (world.tenant().await, world.voice().await.id);
     for (model, fine) in [
         ("builtin/guide", true),
@@ -122,20 +141,24 @@ async fn models_are_the_guide_or_any_of_a_configured_provider() {
     ] {
         let outcome = world
             .agents
-            .agent_create(scope, changed(voice, &json!({ "model": model })))
+            .agent_create(&Change::by_system(scope), changed(voice, &json!({ "model": model })))
             .await;
         assert_eq!(outcome.is_ok(), fine, "{model}");
     }
     let create = changed(voice, &json!({ "model": "x/y" }));
-    let domain::Error::Invalid(faults) = world.agents.agent_create(scope, create).await.unwrap_err() else {
+    let domain::Error::Invalid(faults) = world
+        .agents
+        .agent_create(&Change::by_system(scope), create)
+        .await
+        .unwrap_err()
+    else {
         panic!()
     };
     assert_eq!(faults[0].params["allowed"], json!(["builtin/guide", "openai/<model>"]));
 }
 
-#[tokio::test]
-async fn a_script_is_bounded_as_a_whole() {
-    let world = World::new().await;
+async fn a_script_is_bounded_as_a_whole(engine: Engine) {
+    let world = World::new(engine).await;
     let (scope, voice) = (world.tenant().await, world.voice().await.id);
     let answer = json!({ "examples": vec!["How?"; 50], "answer": "So." });
     for (answers, fine) in [(40, true), (41, false)] {
@@ -144,47 +167,55 @@ async fn a_script_is_bounded_as_a_whole() {
             &json!({ "script": { "answers": vec![answer.clone(); answers] } }),
         );
         assert_eq!(
-            world.agents.agent_create(scope, create).await.is_ok(),
+            world
+                .agents
+                .agent_create(&Change::by_system(scope), create)
+                .await
+                .is_ok(),
             fine,
             "{answers}"
         );
     }
 }
 
-#[tokio::test]
-async fn an_unknown_voice_is_not_found_where_the_body_named_it() {
-    let world = World::new().await;
+async fn an_unknown_voice_is_not_found_where_the_body_named_it(engine: Engine) {
+    let world = World::new(engine).await;
     let (scope, voice) = (world.tenant().await, world.voice().await.id);
     for unknown in ["nonsense".to_owned(), VoiceId::new().to_string()] {
         let create = changed(voice, &json!({ "voice_id": unknown }));
         assert_eq!(
-            missing(world.agents.agent_create(scope, create).await),
+            missing(world.agents.agent_create(&Change::by_system(scope), create).await),
             ("voice", Some("/voice_id"))
         );
     }
     let made = world
         .agents
-        .agent_create(scope, changed(voice, &json!({})))
+        .agent_create(&Change::by_system(scope), changed(voice, &json!({})))
         .await
         .unwrap();
     let change = update(json!({ "voice_id": VoiceId::new() }));
-    let outcome = world.agents.agent_update(scope, &made.id.to_string(), change).await;
+    let outcome = world
+        .agents
+        .agent_update(&Change::by_system(scope), &made.id.to_string(), change)
+        .await;
     assert_eq!(missing(outcome), ("voice", Some("/voice_id")));
 }
 
-#[tokio::test]
-async fn an_update_keeps_the_rules_of_the_whole() {
-    let world = World::new().await;
+async fn an_update_keeps_the_rules_of_the_whole(engine: Engine) {
+    let world = World::new(engine).await;
     let (scope, voice) = (world.tenant().await, world.voice().await.id);
     let made = world
         .agents
-        .agent_create(scope, changed(voice, &json!({ "language_hint": "en" })))
+        .agent_create(
+            &Change::by_system(scope),
+            changed(voice, &json!({ "language_hint": "en" })),
+        )
         .await
         .unwrap();
     let id = made.id.to_string();
     let outcome = world
         .agents
-        .agent_update(scope, &id, update(json!({ "language_hint": "e" })))
+        .agent_update(&Change::by_system(scope), &id, update(json!({ "language_hint": "e" })))
         .await;
     assert_eq!(
         faults(outcome),
@@ -193,7 +224,7 @@ async fn an_update_keeps_the_rules_of_the_whole() {
     assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), made);
     let outcome = world
         .agents
-        .agent_update(scope, "nonsense", AgentUpdate::default())
+        .agent_update(&Change::by_system(scope), "nonsense", AgentUpdate::default())
         .await;
     assert_eq!(missing(outcome), ("agent", None));
 }
@@ -216,9 +247,8 @@ fn variables_needed_are_those_that_no_slot_fills() {
     );
 }
 
-#[tokio::test]
-async fn system_voices_keep_their_ids_over_restarts() {
-    let world = World::new().await;
+async fn system_voices_keep_their_ids_over_restarts(engine: Engine) {
+    let world = World::new(engine).await;
     let scope = world.tenant().await;
     let amy = |name: &str| SystemVoice {
         name: name.to_owned(),

@@ -1,23 +1,25 @@
 //! A store in a directory of its own, and things to put into it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use contract::{
-    AgentCreate, AgentId, Call, CallContext, CallDirection, CallId, CallMetrics, CallStatus, EndReason, FieldReason,
-    Number, NumberId, OrganizationId, SipTransport, Speaker, Timestamp, TranscriptTurn, Trunk, TrunkId, VoiceId,
-    VoiceStatus, VoiceType,
+    AgentCreate, AgentId, Call, CallContext, CallDirection, CallId, CallMetrics, CallStatus, Credits, EndReason,
+    FieldReason, Number, NumberId, OrganizationId, SipTransport, Speaker, Timestamp, TranscriptTurn, Trunk, TrunkId,
+    VoiceId, VoiceStatus, VoiceType,
 };
 use domain::{
-    Error,
+    Actor, Alongside, Change, Error,
     agents::{Agents, GUIDE, ModelNames},
+    billing::{Payment, Tariff},
     clock::ManualClock,
     keys::Keys,
-    ports::{AgentStore, TelephonyStore, VoiceStore},
-    records::{AgentRecord, CallEnding, Organization, Page, Scope, TrunkRecord, VoiceRecord},
+    ports::{Admission, AgentStore, CallStore, StoreError, TelephonyStore, VoiceStore},
+    records::{AgentRecord, CallEnding, NumberCreated, Organization, Page, Scope, TrunkRecord, VoiceRecord},
     telephony::Telephony,
     voices::Voices,
 };
-use store::SqliteStore;
+use store::SqlStore;
+pub(crate) use store::testing::{Engine, TestDatabase};
 use tempfile::TempDir;
 
 pub(crate) const ALL: Page = Page {
@@ -26,10 +28,31 @@ pub(crate) const ALL: Page = Page {
     before: None,
 };
 
+/// Runs each test on both engines.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {$(
+            #[tokio::test]
+            async fn $test() {
+                super::$test($crate::support::Engine::Sqlite).await;
+            }
+        )+}
+
+        mod postgres {$(
+            #[tokio::test]
+            async fn $test() {
+                super::$test($crate::support::Engine::Postgres).await;
+            }
+        )+}
+    };
+}
+
 /// A store, its directory, and all use cases on it.
 pub(crate) struct World {
+    pub(crate) store: SqlStore,
+    pub(crate) database: TestDatabase,
     pub(crate) directory: TempDir,
-    pub(crate) store: SqliteStore,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) keys: Keys,
     pub(crate) voices: Voices,
@@ -38,9 +61,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
+    pub(crate) async fn new(engine: Engine) -> Self {
         let directory = TempDir::new().unwrap();
-        let store = SqliteStore::open(directory.path().join("callwright.db")).await.unwrap();
+        let database = TestDatabase::new(engine, directory.path()).await;
+        let store = database.open().await;
         let clock = Arc::new(ManualClock::default());
         let models = ModelNames {
             guide: true,
@@ -49,18 +73,15 @@ impl World {
         };
         let shared = Arc::new(store.clone());
         Self {
-            directory,
             store,
+            database,
+            directory,
             keys: Keys::new(shared.clone(), clock.clone()),
             voices: Voices::new(shared.clone(), clock.clone()),
             agents: Agents::new(shared.clone(), clock.clone(), models),
             telephony: Telephony::new(shared, clock.clone()),
             clock,
         }
-    }
-
-    pub(crate) fn database(&self) -> PathBuf {
-        self.directory.path().join("callwright.db")
     }
 
     /// A fresh tenant.
@@ -79,21 +100,45 @@ impl World {
 
     pub(crate) async fn agent(&self, scope: Scope) -> AgentRecord {
         let agent = agent();
-        self.store.agent_create(scope, &agent).await.unwrap();
+        self.store
+            .agent_create(scope, &agent, &Alongside::nothing())
+            .await
+            .unwrap();
         agent
     }
 
     pub(crate) async fn trunk(&self, scope: Scope) -> TrunkRecord {
         let trunk = trunk();
-        self.store.trunk_create(scope, &trunk).await.unwrap();
+        self.store
+            .trunk_create(scope, &trunk, &Alongside::nothing())
+            .await
+            .unwrap();
         trunk
     }
 
     pub(crate) async fn number(&self, scope: Scope, phone: &str) -> Number {
         let number = number(&self.trunk(scope).await, phone);
-        assert!(self.store.number_create(scope, &number).await.unwrap());
+        let added = self.store.number_create(scope, &number, &Alongside::nothing()).await;
+        assert_eq!(added.unwrap(), NumberCreated::Added);
         number
     }
+}
+
+/// A change by somebody who has changed nothing yet.
+pub(crate) fn by_another(scope: Scope) -> Change {
+    Change::by(scope, Actor::User("another".to_owned()))
+}
+
+/// Adds a call that nobody pays for; whether there was a place for it.
+pub(crate) async fn call_put(store: &SqlStore, scope: Scope, call: &Call, limit: u32) -> Result<bool, StoreError> {
+    let tariff = Tariff {
+        per_minute: Credits::whole(1),
+        payment: Payment::Metered,
+    };
+    let admission = store
+        .call_create(scope, call, limit, &tariff, &Alongside::nothing())
+        .await?;
+    Ok(admission == Admission::Created)
 }
 
 pub(crate) fn at(millis: i64) -> Timestamp {

@@ -1,16 +1,25 @@
 //! No tenant sees, changes or deletes what is another's.
 
-use contract::{CallStatus, EndReason, NumberDirection};
+use contract::{CallStatus, EndReason, Number};
 use domain::{
+    Alongside,
     ports::{AgentStore, CallStore, OrganizationStore, TelephonyStore, VoiceStore},
-    records::CallFilter,
+    records::{CallFilter, NumberCreated, NumberFilter, Version},
 };
 
-use crate::support::{ALL, World, at, call, ending, number, turn};
+use crate::support::{ALL, Engine, World, at, call, call_put, ending, number, turn};
 
-#[tokio::test]
-async fn agents_are_their_tenants_own() {
-    let world = World::new().await;
+crate::on_both_engines![
+    agents_are_their_tenants_own,
+    trunks_are_their_tenants_own,
+    numbers_are_their_tenants_own_and_stay_on_its_trunks_and_agents,
+    calls_are_their_tenants_own,
+    keys_are_their_tenants_own,
+    system_voices_are_everyones_and_keep_their_ids
+];
+
+async fn agents_are_their_tenants_own(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let mut agent = world.agent(ours).await;
     assert_eq!(
@@ -19,9 +28,21 @@ async fn agents_are_their_tenants_own() {
     );
     assert_eq!(world.store.agent_fetch(theirs, agent.id).await.unwrap(), None);
     assert_eq!(world.store.agent_list(theirs, ALL).await.unwrap().total, 0);
-    assert!(!world.store.agent_delete(theirs, agent.id).await.unwrap());
-    agent.settings.name = "Stolen".to_owned();
-    assert!(!world.store.agent_update(theirs, &agent).await.unwrap());
+    assert!(
+        !world
+            .store
+            .agent_delete(theirs, agent.id, Version(1), &Alongside::nothing())
+            .await
+            .unwrap()
+    );
+    "Stolen".clone_into(&mut agent.settings.name);
+    assert!(
+        !world
+            .store
+            .agent_update(theirs, &agent, Version(1), &Alongside::nothing())
+            .await
+            .unwrap()
+    );
     assert_eq!(
         world
             .store
@@ -35,9 +56,8 @@ async fn agents_are_their_tenants_own() {
     );
 }
 
-#[tokio::test]
-async fn trunks_are_their_tenants_own() {
-    let world = World::new().await;
+async fn trunks_are_their_tenants_own(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let mut trunk = world.trunk(ours).await;
     assert_eq!(
@@ -46,9 +66,22 @@ async fn trunks_are_their_tenants_own() {
     );
     assert_eq!(world.store.trunk_fetch(theirs, trunk.trunk.id).await.unwrap(), None);
     assert_eq!(world.store.trunk_list(theirs, ALL).await.unwrap().items, []);
-    assert_eq!(world.store.trunk_delete(theirs, trunk.trunk.id).await.unwrap(), None);
-    trunk.trunk.host = "evil.example.com".to_owned();
-    assert!(!world.store.trunk_update(theirs, &trunk).await.unwrap());
+    assert_eq!(
+        world
+            .store
+            .trunk_delete(theirs, trunk.trunk.id, Version(1), &Alongside::nothing())
+            .await
+            .unwrap(),
+        None
+    );
+    "evil.example.com".clone_into(&mut trunk.trunk.host);
+    assert!(
+        !world
+            .store
+            .trunk_update(theirs, &trunk, Version(1), &Alongside::nothing())
+            .await
+            .unwrap()
+    );
     assert_eq!(
         world
             .store
@@ -62,47 +95,61 @@ async fn trunks_are_their_tenants_own() {
     );
 }
 
-#[tokio::test]
-async fn numbers_are_their_tenants_own_and_stay_on_its_trunks_and_agents() {
-    let world = World::new().await;
+async fn numbers_are_their_tenants_own_and_stay_on_its_trunks_and_agents(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let (agent, stranger) = (world.agent(ours).await, world.agent(theirs).await);
     let known = world.number(ours, "+14155550100").await;
     assert_eq!(world.store.number_fetch(theirs, known.id).await.unwrap(), None);
-    assert_eq!(world.store.number_list(theirs, None, ALL).await.unwrap().total, 0);
-    assert!(!world.store.number_delete(theirs, known.id).await.unwrap());
-    let both = NumberDirection::Both;
+    assert_eq!(
+        world
+            .store
+            .number_list(theirs, NumberFilter::default(), ALL)
+            .await
+            .unwrap()
+            .total,
+        0
+    );
     assert!(
         !world
             .store
-            .number_assign(theirs, known.id, Some(stranger.id), both)
+            .number_delete(theirs, known.id, Version(1), &Alongside::nothing())
             .await
             .unwrap()
     );
-    assert!(
-        world
+    let served_by = |agent| Number {
+        inbound_agent_id: Some(agent),
+        outbound_agent_id: Some(agent),
+        ..known.clone()
+    };
+    for (scope, agent, is_done) in [
+        (theirs, stranger.id, false),
+        (ours, stranger.id, false),
+        (ours, agent.id, true),
+    ] {
+        let with = Alongside::nothing();
+        let done = world
             .store
-            .number_assign(ours, known.id, Some(stranger.id), both)
-            .await
-            .is_err()
-    );
-    assert!(
-        world
-            .store
-            .number_assign(ours, known.id, Some(agent.id), both)
-            .await
-            .unwrap()
-    );
+            .number_assign(scope, &served_by(agent), Version(1), &with)
+            .await;
+        assert_eq!(done.unwrap(), is_done);
+    }
     let on_our_trunk = number(&world.trunk(ours).await, "+14155550101");
-    assert!(world.store.number_create(theirs, &on_our_trunk).await.is_err());
+    assert!(
+        world
+            .store
+            .number_create(theirs, &on_our_trunk, &Alongside::nothing())
+            .await
+            .unwrap()
+            == NumberCreated::NoTrunk
+    );
 }
 
-#[tokio::test]
-async fn calls_are_their_tenants_own() {
-    let world = World::new().await;
+async fn calls_are_their_tenants_own(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let call = call(world.agent(ours).await.id);
-    assert!(world.store.call_create(ours, &call, 10).await.unwrap());
+    assert!(call_put(&world.store, ours, &call, 10).await.unwrap());
     assert_eq!(
         world.store.call_fetch(ours, call.id).await.unwrap().as_ref(),
         Some(&call)
@@ -135,16 +182,27 @@ async fn calls_are_their_tenants_own() {
             .await
             .unwrap()
     );
-    assert!(!world.store.call_delete(theirs, call.id).await.unwrap());
+    assert!(
+        !world
+            .store
+            .call_delete(theirs, call.id, &Alongside::nothing())
+            .await
+            .unwrap()
+    );
     assert_eq!(world.store.call_fetch(ours, call.id).await.unwrap(), Some(call));
 }
 
-#[tokio::test]
-async fn keys_are_their_tenants_own() {
-    let world = World::new().await;
+async fn keys_are_their_tenants_own(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let key = world.store.key_list(ours, ALL).await.unwrap().items.remove(0);
-    assert!(!world.store.key_revoke(theirs, key.id, at(0)).await.unwrap());
+    assert!(
+        !world
+            .store
+            .key_revoke(theirs, key.id, Version(1), at(0), &Alongside::nothing())
+            .await
+            .unwrap()
+    );
     assert_eq!(world.store.key_list(ours, ALL).await.unwrap().items[0].revoked_at, None);
     assert!(
         world
@@ -158,9 +216,8 @@ async fn keys_are_their_tenants_own() {
     );
 }
 
-#[tokio::test]
-async fn system_voices_are_everyones_and_keep_their_ids() {
-    let world = World::new().await;
+async fn system_voices_are_everyones_and_keep_their_ids(engine: Engine) {
+    let world = World::new(engine).await;
     let [ours, theirs] = [world.tenant().await, world.tenant().await];
     let voice = world.voice().await;
     for scope in [ours, theirs] {
@@ -170,7 +227,7 @@ async fn system_voices_are_everyones_and_keep_their_ids() {
         );
     }
     let mut renamed = crate::support::voice("local", "amy");
-    renamed.name = "Amy".to_owned();
+    "Amy".clone_into(&mut renamed.name);
     assert_eq!(world.store.voice_register_system(&renamed).await.unwrap(), voice.id);
     let listed = world.store.voice_list(ours, ALL).await.unwrap();
     assert_eq!(

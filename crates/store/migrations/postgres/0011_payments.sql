@@ -1,0 +1,8 @@
+-- Whose a payment is, when all that is known of it is one of its names. A purchase has a handful of rows.
+CREATE INDEX billing_purchases_by_reference ON billing_purchases (reference);
+-- For those that are forgotten. While these two are built, events wait, which their providers tell again.
+CREATE INDEX billing_events_by_age ON billing_events (received_at);
+
+-- All that is known of an organisation's subscriptions; the one that counts goes on standing in `subscription`, for
+-- nodes that know of one alone. Last, since calls are paid from this table.
+ALTER TABLE billing_accounts ADD COLUMN subscriptions jsonb;

@@ -1,0 +1,144 @@
+//! Opening an `SQLite` file, and noticing when it is no longer the one that was opened.
+
+use std::{
+    fs::File,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use domain::ports::StoreError;
+use futures_util::FutureExt;
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{Connections, direct::Direct, failed, watch::Watch};
+
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// Connections to a file, which is made if there is none.
+pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit outlasts the program; a power cut may take the last moments, whole transactions of them. FULL costs
+        // a write to the disk at each commit (8 ms in place of 0.01 ms on a virtual disk), so it is only asked for
+        // where somebody was told that they need not say it again: [`sync_journal`].
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(patience);
+    let identity = Identity::default();
+    let pool = |connections| {
+        let (identity, path) = (identity.clone(), path.to_owned());
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(patience)
+            .before_acquire(move |_, connection| {
+                let fresh = identity.is_of_present_file(&path, connection.age);
+                async move { Ok(fresh) }.boxed()
+            })
+    };
+    // The writer comes first: it makes the file and its journal, which readers must find.
+    let writer: SqlitePool = pool(1)
+        .connect_with(options.clone())
+        .await
+        .map_err(failed("open the database"))?;
+    // Made once: where a file is missing later, an empty one in its place would hide the loss.
+    let options = options.create_if_missing(false);
+    writer.set_connect_options(options.clone());
+    let readers: SqlitePool = pool(READERS)
+        .connect_with(options.pragma("query_only", "ON"))
+        .await
+        .map_err(failed("open the database for reading"))?;
+    Ok(Connections::Sqlite {
+        writer,
+        readers,
+        direct: Direct::new(path.to_owned(), identity.clone()),
+        watch: Watch::new(path, identity),
+    })
+}
+
+/// Writes the journal (WAL) of this file, and so everything that was committed, through to the disk. Outside of any
+/// transaction: others write meanwhile.
+pub(super) async fn sync_journal(database: PathBuf) -> Result<(), std::io::Error> {
+    let mut journal = database.into_os_string();
+    journal.push("-wal");
+    let work = tokio::task::spawn_blocking(move || match File::open(journal) {
+        Ok(file) => file.sync_data(),
+        // Everything was moved into the file itself, which is written through before its journal goes.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    });
+    work.await.map_err(std::io::Error::other)?
+}
+
+/// Which file stands under the path, and since when.
+///
+/// A connection goes on writing into a file that was moved away, and all that it writes is lost to everyone else. So
+/// connections that are older than the present file are closed, and new ones find it, or fail where there is none.
+#[derive(Clone, Default)]
+pub(super) struct Identity(Arc<Mutex<Option<Known>>>);
+
+#[derive(Clone, Copy)]
+struct Known {
+    device: u64,
+    inode: u64,
+    /// When it was first seen there.
+    since: Instant,
+    /// When it was last seen there; `None` while it is away.
+    seen: Option<Instant>,
+}
+
+/// How long reads believe what was seen: they lose nothing by it, and a look costs as much as a read.
+pub(super) const BELIEVED: Duration = Duration::from_millis(100);
+
+impl Identity {
+    /// Whether a connection of this age is one to the file that stands there now.
+    pub(super) fn is_of_present_file(&self, path: &Path, age: Duration) -> bool {
+        let Ok(file) = std::fs::metadata(path) else {
+            if let Some(known) = self.known().as_mut() {
+                known.seen = None;
+            }
+            return false;
+        };
+        let (device, inode, now) = (file.dev(), file.ino(), Instant::now());
+        let made = now.checked_sub(age);
+        let mut known = self.known();
+        let since = match *known {
+            Some(known) if (known.device, known.inode) == (device, inode) => known.since,
+            Some(_) => now,
+            None => made.unwrap_or(now),
+        };
+        *known = Some(Known {
+            device,
+            inode,
+            since,
+            seen: Some(now),
+        });
+        made.is_none_or(|made| made >= since)
+    }
+
+    /// The same, for reads, by what was seen a moment ago.
+    pub(super) fn was_of_present_file(&self, path: &Path, made: Instant) -> bool {
+        let now = Instant::now();
+        let known = *self.known();
+        match known {
+            Some(Known {
+                since,
+                seen: Some(seen),
+                ..
+            }) if now.duration_since(seen) < BELIEVED => made >= since,
+            _ => self.is_of_present_file(path, now.duration_since(made)),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
