@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use contract::ProviderKind;
 use reqwest::{Client, RequestBuilder, Url, redirect::Policy};
 
-use crate::http::{Operation, Secret, Timeouts};
+use crate::http::{Operation, Secret, Timeouts, is_this_machine};
 
 /// Idle connections that are kept for the next turn.
 const POOL_IDLE: Duration = Duration::from_secs(90);
@@ -139,13 +139,4 @@ impl OpenAiProvider {
             None => request,
         }
     }
-}
-
-/// A server on this machine is never reached through a proxy.
-fn is_this_machine(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }

@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     rtp_socket::PortRange,
-    session::{Control, Fallbacks},
+    session::{Control, Fallbacks, Words},
     sip::{Credentials, IncomingCall, SipConfig, SipEndpoint, SipError, SipTransport},
 };
 
@@ -84,7 +84,7 @@ impl Switchboard {
             closing: CancellationToken::new(),
         };
         if let Some(understudy) = inner.calls.understudy_voice() {
-            inner.fallbacks.prepare(understudy);
+            inner.fallbacks.prepare(Words::Apology, understudy);
         }
         let switchboard = Self { inner: Arc::new(inner) };
         switchboard.inner.tasks.spawn(switchboard.clone().take_calls(waiting));

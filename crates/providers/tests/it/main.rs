@@ -6,3 +6,4 @@ mod chat;
 mod failures;
 mod server;
 mod speech;
+mod tokens;

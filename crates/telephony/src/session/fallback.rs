@@ -1,4 +1,5 @@
-//! What a caller hears when a stage breaks: synthesized ahead, so that it can be said when nothing works.
+//! What a caller hears when a stage breaks or nobody pays any more: synthesized ahead, so that it can be said when
+//! nothing works.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,20 +13,37 @@ use tokio::time::timeout;
 
 use super::voice::line_speech;
 
-/// The words.
-pub(super) const TEXT: &str = "I'm sorry, something went wrong on our side. Please call again later. Goodbye.";
+/// The last words of a call that can't go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Words {
+    /// Something broke.
+    #[default]
+    Apology,
+    /// Nobody pays any more. That is between us and the organisation, so the caller hears nothing of it.
+    Farewell,
+}
+
+impl Words {
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Apology => "I'm sorry, something went wrong on our side. Please call again later. Goodbye.",
+            Self::Farewell => "I'm sorry, I have to end our call here. Goodbye.",
+        }
+    }
+}
+
 /// Longest wait for one voice to say them once something broke, so that the caller hears something within three
 /// seconds.
 const DEADLINE: Duration = Duration::from_millis(1200);
 /// Longest wait ahead of time, when nobody waits: a busy machine gets there, too.
 const PREPARE_DEADLINE: Duration = Duration::from_secs(30);
-/// Voices remembered.
-const VOICES_MAX: usize = 64;
+/// Words in voices remembered.
+const VOICES_MAX: usize = 128;
 
-/// A provider and its name for a voice.
-type VoiceName = (String, String);
+/// Words in a voice: a provider and its name for the voice.
+type Spoken = (Words, String, String);
 
-/// The fallback in every voice that was needed so far.
+/// The last words in every voice that was needed so far.
 #[derive(Clone, Default)]
 pub(crate) struct Fallbacks {
     shared: Arc<Mutex<Shared>>,
@@ -33,15 +51,15 @@ pub(crate) struct Fallbacks {
 
 #[derive(Default)]
 struct Shared {
-    spoken: HashMap<VoiceName, Arc<[i16]>>,
-    preparing: HashSet<VoiceName>,
+    spoken: HashMap<Spoken, Arc<[i16]>>,
+    preparing: HashSet<Spoken>,
 }
 
 impl Fallbacks {
-    /// Makes the words ready in a voice, unless they are or soon will be. Returns at once; a failure is tried
-    /// again when asked again.
-    pub(crate) fn prepare(&self, voice: &SpokenVoice) {
-        let name = name_of(voice);
+    /// Makes words ready in a voice, unless they are or soon will be. Returns at once; a failure is tried again
+    /// when asked again.
+    pub(crate) fn prepare(&self, words: Words, voice: &SpokenVoice) {
+        let name = name_of(words, voice);
         {
             let mut shared = self.shared();
             let known = shared.spoken.contains_key(&name);
@@ -57,34 +75,39 @@ impl Fallbacks {
         let voice = voice.clone();
         // Ends by its own deadline.
         tokio::spawn(async move {
-            if let Some(samples) = whole(&voice, PREPARE_DEADLINE).await {
+            if let Some(samples) = whole(words, &voice, PREPARE_DEADLINE).await {
                 preparing.fallbacks.keep(preparing.name.clone(), samples);
             }
         });
     }
 
     /// The words at the rate of the line, in the first voice, or else in the second.
-    pub(super) async fn speech(&self, first: SpokenVoice, second: Option<SpokenVoice>) -> Option<Arc<[i16]>> {
+    pub(super) async fn speech(
+        &self,
+        words: Words,
+        first: SpokenVoice,
+        second: Option<SpokenVoice>,
+    ) -> Option<Arc<[i16]>> {
         for voice in [Some(first), second].into_iter().flatten() {
-            if let Some(samples) = self.in_voice(voice).await {
+            if let Some(samples) = self.in_voice(words, voice).await {
                 return Some(samples);
             }
         }
         None
     }
 
-    async fn in_voice(&self, voice: SpokenVoice) -> Option<Arc<[i16]>> {
-        let name = name_of(&voice);
+    async fn in_voice(&self, words: Words, voice: SpokenVoice) -> Option<Arc<[i16]>> {
+        let name = name_of(words, &voice);
         let known = self.shared().spoken.get(&name).cloned();
         if known.is_some() {
             return known;
         }
-        let samples = whole(&voice, DEADLINE).await?;
+        let samples = whole(words, &voice, DEADLINE).await?;
         self.keep(name, samples.clone());
         Some(samples)
     }
 
-    fn keep(&self, name: VoiceName, samples: Arc<[i16]>) {
+    fn keep(&self, name: Spoken, samples: Arc<[i16]>) {
         let mut shared = self.shared();
         if shared.spoken.len() < VOICES_MAX {
             shared.spoken.insert(name, samples);
@@ -100,7 +123,7 @@ impl Fallbacks {
 /// A voice that is preparing the words; struck off the list when dropped, whatever became of it.
 struct Preparing {
     fallbacks: Fallbacks,
-    name: VoiceName,
+    name: Spoken,
 }
 
 impl Drop for Preparing {
@@ -109,14 +132,14 @@ impl Drop for Preparing {
     }
 }
 
-fn name_of(voice: &SpokenVoice) -> VoiceName {
-    (voice.provider.clone(), voice.voice.clone())
+fn name_of(words: Words, voice: &SpokenVoice) -> Spoken {
+    (words, voice.provider.clone(), voice.voice.clone())
 }
 
 /// All of the words within the deadline, or nothing.
-async fn whole(voice: &SpokenVoice, deadline: Duration) -> Option<Arc<[i16]>> {
+async fn whole(words: Words, voice: &SpokenVoice, deadline: Duration) -> Option<Arc<[i16]>> {
     let speech = async {
-        let mut stream = std::pin::pin!(line_speech(voice, TEXT.to_owned(), deadline));
+        let mut stream = std::pin::pin!(line_speech(voice, words.text().to_owned(), deadline));
         let mut all = Vec::new();
         while let Some(piece) = stream.next().await {
             all.extend(piece.ok()?);

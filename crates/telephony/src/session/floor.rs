@@ -9,7 +9,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Ending, MEDIA_TIMEOUT, Session, fallback,
+    Ending, MEDIA_TIMEOUT, Session,
+    fallback::Words,
     speaking::{AgentTurn, Then, TurnTiming},
     voice::{Command, late},
 };
@@ -49,8 +50,9 @@ pub(super) struct Floor {
     inactivity_next: usize,
     keys_pending: String,
     key_last: Duration,
-    /// A stage broke; only the fallback is still said.
+    /// A stage broke, or nobody pays any more; only the last words are still said.
     closing: bool,
+    last_words: Words,
 }
 
 #[derive(Clone, Copy)]
@@ -379,7 +381,7 @@ impl Session {
             .unwrap_or_default();
         tracing::warn!(call_id = %self.plan.call.id, %failure, cause, "a stage of a call broke");
         let error = failure.later(self.wall(self.now()));
-        self.apologize(error, failure.kind == ProviderKind::Tts);
+        self.end_with(error, Words::Apology, failure.kind == ProviderKind::Tts);
     }
 
     /// The task that thinks and speaks for the agent takes nothing any more, or is gone: a defect of ours.
@@ -390,11 +392,16 @@ impl Session {
         tracing::error!(call_id = %self.plan.call.id, "the agent's voice is gone");
         let error = domain::Error::internal("think and speak for an agent", "its task is gone");
         let error = later(&error, self.wall(self.now()));
-        self.apologize(error, false);
+        self.end_with(error, Words::Apology, false);
     }
 
-    fn apologize(&mut self, error: LaterFailure, voice_broke: bool) {
+    /// Says the last words and ends the call in order; the record and whoever watches learn why.
+    pub(super) fn end_with(&mut self, error: LaterFailure, words: Words, voice_broke: bool) {
+        if self.floor.closing {
+            return;
+        }
         self.floor.closing = true;
+        self.floor.last_words = words;
         let now = self.now();
         self.journal.error(error.clone());
         self.plan.events.publish(CallEvent::Error { error: error.clone() });
@@ -410,7 +417,7 @@ impl Session {
             Some(understudy) if voice_broke => (understudy, Some(voice)),
             understudy => (voice, understudy),
         };
-        self.fallback = Some(Box::pin(async move { fallbacks.speech(first, second).await }));
+        self.fallback = Some(Box::pin(async move { fallbacks.speech(words, first, second).await }));
     }
 
     /// How a call is over for `reason`; one that broke has failed, whoever hangs up in the apology.
@@ -428,7 +435,7 @@ impl Session {
         };
         let now = self.now();
         let (id, _) = self.begin_turn(TurnTiming::default(), Then::HangUp(Ending::BROKEN), false);
-        self.speaking.sentence(now, id, fallback::TEXT.to_owned());
+        self.speaking.sentence(now, id, self.floor.last_words.text().to_owned());
         self.speaking.audio(now, id, &samples);
         self.speaking.sentence_end(id);
         self.speaking
@@ -437,11 +444,14 @@ impl Session {
             .for_each(|turn| turn.complete = true);
     }
 
-    /// While the agent is idle the apology is made ready, unless it is.
+    /// While the agent is idle the last words are made ready, unless they are.
     fn fallback_prepare(&self) {
-        self.fallbacks.prepare(&self.plan.voice);
-        if let Some(understudy) = &self.plan.understudy {
-            self.fallbacks.prepare(understudy);
+        let farewell = self.paying.is_metered().then_some(Words::Farewell);
+        for words in [Some(Words::Apology), farewell].into_iter().flatten() {
+            self.fallbacks.prepare(words, &self.plan.voice);
+            if let Some(understudy) = &self.plan.understudy {
+                self.fallbacks.prepare(words, understudy);
+            }
         }
     }
 
@@ -464,6 +474,7 @@ impl Session {
             self.keys_entered(now);
         }
         self.words_again(now);
+        self.pay(now);
         self.inactivity(now);
     }
 

@@ -1,12 +1,17 @@
 //! What a session tells the record while it goes on, written in order beside it so no frame waits for a disk.
 
+use std::time::Duration;
+
 use contract::{CallId, CallStatus, LaterFailure, Timestamp, TranscriptTurn};
 use domain::{calls::Calls, records::Scope};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tracing::Instrument as _;
 
 /// Entries that may wait for the store. The ending repeats all of them, so what does not fit is no loss unless
 /// the program dies.
 const BACKLOG: usize = 64;
+/// Longest wait for the store to take what waits. The ending is what counts, and it repeats all of it.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 enum Entry {
     Progress(CallStatus, Option<Timestamp>),
@@ -23,7 +28,7 @@ pub(super) struct Journal {
 impl Journal {
     pub(super) fn open(calls: Calls, scope: Scope, call: CallId) -> Self {
         let (entries, mut waiting) = mpsc::channel(BACKLOG);
-        let writer = tokio::spawn(async move {
+        let writing = async move {
             while let Some(entry) = waiting.recv().await {
                 match entry {
                     Entry::Progress(status, answered_at) => {
@@ -33,7 +38,8 @@ impl Journal {
                     Entry::Error(error) => calls.call_error(scope, call, &error).await,
                 }
             }
-        });
+        };
+        let writer = tokio::spawn(writing.in_current_span());
         Self { entries, writer }
     }
 
@@ -55,11 +61,16 @@ impl Journal {
         }
     }
 
-    /// Waits until everything is written.
-    pub(super) async fn close(self) {
+    /// Waits a while until everything is written, and gives up what is not.
+    pub(super) async fn close(mut self) {
         drop(self.entries);
-        if let Err(error) = self.writer.await {
-            tracing::error!(%error, "the journal of a call died");
+        match timeout(CLOSE_WITHIN, &mut self.writer).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::error!("the journal of a call died"),
+            Err(_) => {
+                self.writer.abort();
+                tracing::warn!("the store takes long; the ending will repeat what the journal of a call holds");
+            }
         }
     }
 }

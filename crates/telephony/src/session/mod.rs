@@ -9,6 +9,7 @@ mod floor;
 mod hearing;
 mod journal;
 mod line;
+mod paying;
 mod speaking;
 mod transcript;
 mod voice;
@@ -17,8 +18,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use contract::{CallEvent, CallId, CallStatus, EndReason, Endpointing, FirstSpeaker, LaterFailure, Timestamp};
 use domain::{
-    Error, ProviderFailure,
-    calls::{Calls, SessionPlan, later},
+    ProviderFailure,
+    billing::Meter,
+    calls::{Calls, SessionPlan},
     events::EventPublisher,
     ports::{Brain, RecordingWriter, VoiceActivityDetector},
     records::{CallEnding, Scope},
@@ -28,12 +30,17 @@ use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
+use tracing::Instrument as _;
 
-pub(crate) use self::{fallback::Fallbacks, line::Described};
+pub(crate) use self::{
+    fallback::{Fallbacks, Words},
+    line::Described,
+};
 use self::{
     hearing::Hearing,
     journal::Journal,
     line::Line,
+    paying::Paying,
     speaking::{Speaking, Then, TurnTiming},
     transcript::TranscriptLog,
     voice::{Command, PIECES_AHEAD, Speech, Voice},
@@ -49,6 +56,8 @@ const SPEECH_AHEAD: Duration = Duration::from_secs(20);
 const LAST_WORDS: Duration = Duration::from_millis(240);
 /// A line on which nothing arrives for so long is dead.
 const MEDIA_TIMEOUT: Duration = Duration::from_mins(1);
+/// Longest wait for a recording to be opened; the caller hears nothing meanwhile.
+const RECORDING_OPEN: Duration = Duration::from_secs(1);
 /// Longest wait for a recording to reach the disk at the end.
 const RECORDING_CLOSE: Duration = Duration::from_secs(5);
 /// Commands that may wait for the voice.
@@ -94,10 +103,11 @@ pub(crate) struct AnsweredLeg {
     pub(crate) described: Described,
 }
 
-type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+/// Work beside a loop, where there is any.
+pub(crate) type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
 /// Polls what is there; waits for ever where nothing is.
-async fn pending<T>(future: &mut Pending<T>) -> T {
+pub(crate) async fn pending<T>(future: &mut Pending<T>) -> T {
     match future {
         Some(running) => {
             let value = running.await;
@@ -123,6 +133,7 @@ pub(crate) struct Session {
     commands: mpsc::Sender<Command>,
     recording: Option<Box<dyn RecordingWriter>>,
     floor: floor::Floor,
+    paying: Paying,
     recognition: Pending<Result<String, ProviderFailure>>,
     end_of_turn: Pending<Option<f32>>,
     word_check: Pending<Option<usize>>,
@@ -142,6 +153,7 @@ struct PlanRest {
     end_of_turn: Option<std::sync::Arc<dyn domain::ports::EndOfTurnModel>>,
     deadlines: domain::ports::StageDeadlines,
     events: Arc<EventPublisher>,
+    meter: Option<Meter>,
 }
 
 /// A plan, taken apart by who needs what.
@@ -163,6 +175,7 @@ impl From<SessionPlan> for Parts {
             end_of_turn: plan.end_of_turn,
             deadlines: plan.deadlines,
             events: Arc::new(plan.events),
+            meter: plan.meter,
         };
         Self {
             brain: plan.brain,
@@ -184,11 +197,12 @@ impl Session {
         let parts = Parts::from(plan);
         let (scope, call, events) = (parts.rest.scope, parts.rest.call.id, parts.rest.events.clone());
         let control = leg.control.clone();
+        let began = Instant::now();
         let session = Self::hold_to_the_end(calls.clone(), fallbacks, parts, leg, controls);
-        if let Err(error) = tokio::spawn(session).await {
-            tracing::error!(call_id = %call, %error, "a session died");
-            let error = Error::internal("hold a call", error);
-            close_died(&calls, scope, call, &error, &events).await;
+        if let Err(error) = tokio::spawn(session.in_current_span()).await {
+            // Not the error's words: those of a panic may quote what a caller said.
+            tracing::error!(call_id = %call, panicked = error.is_panic(), "a session died");
+            close_died(&calls, scope, call, (&events, began)).await;
             control.hang_up().await;
         }
     }
@@ -212,8 +226,13 @@ impl Session {
         let (mut session, voice_task) = Self::open(calls, fallbacks, parts, out, line).await;
         session.open_floor();
         let hung_up = session.run(&mut events, &mut speech, &mut controls).await;
-        // Before hanging up: a peer that does not answer takes seconds, which are no part of the call.
-        let (now, ended_at) = (session.now(), session.calls.now());
+        // One that is under way holds the store's writer, and nobody polls it from here on. Settling goes by what is
+        // held, whether it arrived or not.
+        session.paying.stop();
+        // Before hanging up: a peer that does not answer takes seconds, which are no part of the call. By the time that
+        // passed, not by the clock: a clock that is set meanwhile must not change what the call costs.
+        let now = session.now();
+        let ended_at = session.wall(now);
         if !hung_up {
             control.hang_up().await;
         }
@@ -233,10 +252,10 @@ impl Session {
         let Parts {
             brain,
             voice_activity,
-            rest: plan,
+            rest: mut plan,
         } = parts;
         let (scope, call) = (plan.scope, plan.call.id);
-        let answered_at = calls.now();
+        let (began, answered_at) = (Instant::now(), calls.now());
         let (commands, waiting) = mpsc::channel(COMMANDS_AHEAD);
         let brain_provider = plan.agent.model.split('/').next().unwrap_or_default().to_owned();
         let speaker = Voice {
@@ -246,7 +265,7 @@ impl Session {
             deadlines: plan.deadlines,
             out,
         };
-        let voice_task = tokio::spawn(speaker.run(waiting));
+        let voice_task = tokio::spawn(speaker.run(waiting).in_current_span());
         let recording = if plan.agent.recording_enabled {
             open_recording(&calls, scope, call).await
         } else {
@@ -263,10 +282,11 @@ impl Session {
         let session = Self {
             hearing: Hearing::new(voice_activity, turns),
             transcript: TranscriptLog::new(answered_at, plan.agent.transcription_enabled),
+            paying: Paying::by(plan.meter.take()),
             plan,
             calls,
             fallbacks,
-            began: Instant::now(),
+            began,
             answered_at,
             line,
             speaking: Speaking::new(),
@@ -310,6 +330,7 @@ impl Session {
                 finished = pending(&mut self.end_of_turn) => self.end_of_turn_heard(finished),
                 words = pending(&mut self.word_check) => self.words_counted(words),
                 samples = pending(&mut self.fallback) => self.fallback_ready(samples),
+                paid = pending(&mut self.paying.extension) => self.paid(paid),
             }
             while let Some(output) = self.hearing.poll() {
                 self.turn_output(output);
@@ -331,7 +352,7 @@ impl Session {
     }
 
     fn wall(&self, at: Duration) -> Timestamp {
-        Timestamp::from_millis(self.answered_at.millis() + at.as_millis() as i64)
+        later_by(self.answered_at, at)
     }
 
     /// 20 ms of line: out, in, and what became due.
@@ -518,22 +539,12 @@ impl Session {
 }
 
 /// Ends the record of a call whose session panicked, with what it had written until then.
-async fn close_died(calls: &Calls, scope: Scope, id: CallId, error: &Error, events: &EventPublisher) {
-    let ended_at = calls.now();
-    let shown = id.to_string();
-    let call = calls.call_fetch(scope, &shown).await.ok();
-    let turns = calls.call_transcript(scope, &shown).await.ok();
-    let ending = Ending::BROKEN;
-    let record = CallEnding {
-        answered_at: call.and_then(|call| call.answered_at),
-        turns: turns.map(|transcript| transcript.turns).unwrap_or_default(),
-        ..CallEnding::before_answer(ending.status, ending.reason, ended_at, Some(later(error, ended_at)))
-    };
-    calls.call_finish(scope, id, &record).await;
+async fn close_died(calls: &Calls, scope: Scope, id: CallId, (events, began): (&EventPublisher, Instant)) {
+    calls.call_died(scope, id, began.elapsed()).await;
     events.publish(CallEvent::Status {
-        status: ending.status,
-        end_reason: Some(ending.reason),
-        at: ended_at,
+        status: Ending::BROKEN.status,
+        end_reason: Some(Ending::BROKEN.reason),
+        at: calls.now(),
     });
 }
 
@@ -542,13 +553,21 @@ async fn open_recording(
     scope: domain::records::Scope,
     call: contract::CallId,
 ) -> Option<Box<dyn RecordingWriter>> {
-    match calls.recording_open(scope, call, RECORDING_HZ).await {
-        Ok(recording) => Some(recording),
-        Err(error) => {
+    match timeout(RECORDING_OPEN, calls.recording_open(scope, call, RECORDING_HZ)).await {
+        Ok(Ok(recording)) => Some(recording),
+        Ok(Err(error)) => {
             tracing::error!(call_id = %call, %error, "a recording could not be opened; the call goes on without");
             None
         }
+        Err(_) => {
+            tracing::error!(call_id = %call, "a recording took too long to open; the call goes on without");
+            None
+        }
     }
+}
+
+fn later_by(start: Timestamp, time: Duration) -> Timestamp {
+    Timestamp::from_millis(start.millis() + time.as_millis() as i64)
 }
 
 /// One with gaps, or one that was not closed in time, can still be listened to.

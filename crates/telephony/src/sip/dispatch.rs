@@ -27,6 +27,8 @@ use super::{
 const HANDLERS_MAX: usize = 4096;
 /// Dialogs at once, refused calls included while they end; the rule of admission is the owner's.
 const DIALOGS_MAX: usize = 8192;
+/// How long a refusal may take to be sent.
+const REFUSAL_WITHIN: Duration = Duration::from_secs(1);
 /// Longer than any transaction lives in the engine.
 const HANDLER_LIFETIME: Duration = Duration::from_mins(5);
 
@@ -40,7 +42,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut transactions: TransactionReceiv
         };
         let Some(mut transaction) = transaction else { return };
         let Ok(permit) = Arc::clone(&handlers).try_acquire_owned() else {
-            transaction.reply(StatusCode::ServiceUnavailable).await.ok();
+            // Nobody waits for the others to be told no.
+            let refusal = async move { transaction.reply(StatusCode::ServiceUnavailable).await.ok() };
+            tokio::spawn(timeout(REFUSAL_WITHIN, refusal));
             continue;
         };
         dispatch(&shared, transaction, permit);

@@ -1,8 +1,12 @@
 //! The endpoint: sockets, the engine, and requests of our own.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,8 +25,9 @@ use rsipstack::{
         connection::TransportSender, udp::UdpConnection,
     },
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{net::TcpStream, sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use super::{
     Credentials, IncomingCall, OutboundInvite, OutboundLeg, SipConfig, SipError, SipTarget, SipTransport,
@@ -31,6 +36,7 @@ use super::{
     inspect::DigestSpelling,
     leg::{ALLOW, EVENTS_MAX, Leg, LegControl, Signals, error_kind},
     register::{Registration, RegistrationPlan},
+    stream::guarded,
     transport::{Gate, GuardedUdp, STREAM_IDLE, bind_both, route_to, serve_tcp},
     uri::{self, Destination},
 };
@@ -74,6 +80,12 @@ pub(crate) struct Shared {
     pub(crate) cancel: CancellationToken,
     pub(crate) legs: TaskTracker,
     pub(crate) services: TaskTracker,
+    /// Whether the engine runs.
+    serving: Arc<AtomicBool>,
+    /// Where we listen for streams, in the engine's words.
+    streams: SipAddr,
+    /// Streams that we opened, by peer.
+    dialled: Mutex<HashMap<SipAddr, CancellationToken>>,
 }
 
 impl Shared {
@@ -90,15 +102,35 @@ impl Shared {
 
     /// Opens the stream to a TCP peer. The engine would take a refused connection for a lost packet and
     /// report it only after 32 seconds.
-    async fn connect(&self, address: &SipAddr) -> Result<(), SipError> {
+    pub(crate) async fn connect(&self, address: &SipAddr) -> Result<(), SipError> {
         if address.r#type != Some(rsipstack::sip::Transport::Tcp) {
             return Ok(());
         }
-        let connection = timeout(CONNECT_WITHIN, self.engine.transport_layer.lookup(address, None)).await;
-        let connection = connection.map_err(|_| SipError::Timeout)?;
-        connection
-            .map(drop)
-            .map_err(|error| SipError::Unreachable(error_kind(&error)))
+        if self.dialled().get(address).is_some_and(|token| !token.is_cancelled()) {
+            return Ok(());
+        }
+        let socket = address.get_socketaddr().map_err(|_| SipError::BadTarget)?;
+        let unreachable = |error: std::io::Error| SipError::Unreachable(error.kind().to_string());
+        let stream = timeout(CONNECT_WITHIN, TcpStream::connect(socket)).await;
+        let stream = stream.map_err(|_| SipError::Timeout)?.map_err(unreachable)?;
+        let token = self.cancel.child_token();
+        let (connection, relay) =
+            guarded(stream, self.streams.clone(), address.clone(), token.clone()).map_err(unreachable)?;
+        let closing = self.cancel.clone();
+        self.services
+            .spawn(async move { closing.run_until_cancelled(relay.run()).await });
+        // The engine serves it from now on, and cancels its token when it is over.
+        self.engine
+            .transport_layer
+            .add_connection(SipConnection::Tcp(connection));
+        let mut dialled = self.dialled();
+        dialled.retain(|_, token| !token.is_cancelled());
+        dialled.insert(address.clone(), token);
+        Ok(())
+    }
+
+    fn dialled(&self) -> MutexGuard<'_, HashMap<SipAddr, CancellationToken>> {
+        self.dialled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The target's packets' destination, with its name resolved.
@@ -154,7 +186,7 @@ impl SipEndpoint {
             .with_inspector(Box::new(DigestSpelling))
             .with_transport_inspector(Box::new(gate.clone()))
             .build();
-        gate.watch(&endpoint.inner);
+        gate.watch(&endpoint.inner, tcp_address.clone());
         let transactions = endpoint.incoming_transactions().map_err(engine_error)?;
         let shared = Arc::new(Shared {
             local,
@@ -166,9 +198,15 @@ impl SipEndpoint {
             cancel: cancel.clone(),
             legs: TaskTracker::new(),
             services: TaskTracker::new(),
+            serving: Arc::new(AtomicBool::new(true)),
+            streams: tcp_address.clone(),
+            dialled: Mutex::default(),
             config,
         });
-        shared.services.spawn(serve_engine(endpoint.inner, cancel.clone()));
+        let serving = Arc::clone(&shared.serving);
+        shared
+            .services
+            .spawn(serve_engine(endpoint.inner, serving, cancel.clone()));
         shared.services.spawn(serve_tcp(tcp, tcp_address, injector, cancel));
         shared.services.spawn(dispatch::run(Arc::clone(&shared), transactions));
         Ok(Self { shared })
@@ -177,6 +215,11 @@ impl SipEndpoint {
     /// The bound address, with the real port when 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.shared.local
+    }
+
+    /// Whether messages are still taken. Once they are not, they never are again.
+    pub fn is_serving(&self) -> bool {
+        self.shared.serving.load(Ordering::Relaxed)
     }
 
     /// The address of ours that `peer` can reach: the one for Contact headers and, its IP, for SDP.
@@ -240,7 +283,7 @@ impl SipEndpoint {
             signals: Arc::clone(&signals),
             user_agent: shared.config.user_agent.clone(),
         };
-        shared.legs.spawn(leg.run_outgoing(invite));
+        shared.legs.spawn(leg.run_outgoing(invite).in_current_span());
         Ok(OutboundLeg {
             events,
             control: LegControl { signals },
@@ -320,8 +363,9 @@ impl SipEndpoint {
 }
 
 /// Runs the engine; its end before shutdown is an error nobody may overlook.
-async fn serve_engine(engine: Arc<EndpointInner>, cancel: CancellationToken) {
+async fn serve_engine(engine: Arc<EndpointInner>, serving: Arc<AtomicBool>, cancel: CancellationToken) {
     let outcome = tokio::spawn(async move { engine.serve().await }).await;
+    serving.store(false, Ordering::Relaxed);
     if !cancel.is_cancelled() {
         tracing::error!(
             panicked = outcome.is_err(),

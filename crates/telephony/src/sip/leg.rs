@@ -74,9 +74,14 @@ pub struct LegControl {
 }
 
 impl LegControl {
+    /// As [`Self::hang_up`], without waiting.
+    pub fn let_go(&self) {
+        self.signals.hang_up.cancel();
+    }
+
     /// Ends the call, with CANCEL before it was answered and BYE after, and waits for that up to six seconds.
     pub async fn hang_up(&self) {
-        self.signals.hang_up.cancel();
+        self.let_go();
         let deadline = HANG_UP_WITHIN + Duration::from_secs(1);
         timeout(deadline, self.signals.ended.cancelled()).await.ok();
     }

@@ -11,6 +11,7 @@ mod incoming;
 mod inspect;
 mod leg;
 mod register;
+mod stream;
 mod transport;
 mod uri;
 

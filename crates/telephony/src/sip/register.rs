@@ -1,6 +1,6 @@
 //! Keeping a binding fresh at a registrar, for trunks that want one.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use rsipstack::{
     dialog::registration::{Registration as EngineRegistration, backoff_interval, refresh_interval},
@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Credentials, SipError, SipTarget,
+    Credentials, SipError, SipTarget, SipTransport,
     endpoint::{Shared, engine_credential},
     leg::{error_kind, is_success},
     uri::{self, Destination},
@@ -122,6 +122,14 @@ async fn keep(
     }
 }
 
+/// Where the registrar is, with a stream to it where it wants one.
+async fn reach(shared: &Shared, plan: &RegistrationPlan) -> Result<SocketAddr, SipError> {
+    let destination = Destination::parse(&plan.registrar)?;
+    let (address, peer) = shared.resolve(&destination).await?;
+    shared.connect(&address).await?;
+    Ok(peer)
+}
+
 async fn attempt(
     shared: &Shared,
     plan: &RegistrationPlan,
@@ -129,10 +137,15 @@ async fn attempt(
     registration: &mut EngineRegistration,
     expires: u32,
 ) -> RegistrationState {
-    if registration.contact.is_none()
-        && let Ok(destination) = Destination::parse(&plan.registrar)
-        && let Ok((_, peer)) = shared.resolve(&destination).await
-    {
+    let peer = match reach(shared, plan).await {
+        Ok(peer) => peer,
+        Err(error) => return RegistrationState::Unreachable(error.to_string()),
+    };
+    if plan.registrar.transport == SipTransport::Tcp {
+        // By the stream that was opened, whatever the name resolves to next.
+        registration.outbound_proxy = Some(peer);
+    }
+    if registration.contact.is_none() {
         let mut uri = uri::contact(
             &plan.credentials.username,
             shared.address_for(peer),

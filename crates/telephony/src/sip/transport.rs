@@ -5,30 +5,33 @@
 //! read in a task of its own, and new requests are dropped while too many transactions are remembered.
 
 use std::{
-    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use domain::places::{Place, Places};
 use rsipstack::{
     sip::{Method, Request, SipMessage, Transport, prelude::HeadersExt},
     transaction::{
         endpoint::{EndpointInner, TransportEventInspector},
         key::{TransactionKey, TransactionRole},
     },
-    transport::{
-        SipAddr, SipConnection, TransportEvent, connection::TransportSender, stream::StreamConnection,
-        tcp::TcpConnection,
-    },
+    transport::{SipAddr, SipConnection, TransportEvent, connection::TransportSender, stream::StreamConnection},
 };
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::{
+    net::{TcpListener, TcpStream, UdpSocket},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::SipError;
+use super::{
+    SipError,
+    stream::{address_of, guarded},
+};
 
 /// Larger datagrams are not looked at; a large SDP stays well below.
 const DATAGRAM_BYTES_MAX: usize = 16 * 1024;
@@ -41,6 +44,8 @@ const CONNECTIONS_MAX: usize = 256;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 32;
 /// A TCP connection that sends nothing for so long is closed.
 pub(crate) const STREAM_IDLE: Duration = Duration::from_mins(3);
+/// How long a TCP connection may take to close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Attempts to find a port that is free for both UDP and TCP.
 const PORT_ATTEMPTS: usize = 20;
 
@@ -176,12 +181,21 @@ fn refuse_unknown_method(datagram: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
     engine: Arc<OnceLock<Weak<EndpointInner>>>,
+    streams: Arc<OnceLock<SipAddr>>,
 }
 
 impl Gate {
-    /// Lets the gate see how many transactions the engine holds.
-    pub(crate) fn watch(&self, engine: &Arc<EndpointInner>) {
+    /// Lets the gate see how many transactions the engine holds, and know our streams by where we listen.
+    pub(crate) fn watch(&self, engine: &Arc<EndpointInner>, streams: SipAddr) {
         self.engine.set(Arc::downgrade(engine)).ok();
+        self.streams.set(streams).ok();
+    }
+
+    /// Whether an answer to this may stop the engine: it came by a stream that the engine opened by itself, to where
+    /// the other side of a dialog said that it is. Such a stream is for our requests.
+    fn is_unguarded(&self, message: &SipMessage, connection: &SipConnection) -> bool {
+        matches!(message, SipMessage::Request(_))
+            && matches!(connection, SipConnection::Tcp(stream) if Some(stream.get_addr()) != self.streams.get())
     }
 
     fn is_full(&self) -> bool {
@@ -211,9 +225,14 @@ impl Gate {
 impl TransportEventInspector for Gate {
     async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
         match event {
-            TransportEvent::Incoming(message, connection, source) => self
-                .admits(&message)
-                .then_some(TransportEvent::Incoming(message, connection, source)),
+            TransportEvent::Incoming(message, connection, source) => {
+                if self.is_unguarded(&message, &connection) {
+                    metrics::counter!("callwright_sip_dropped_total", "why" => "unguarded").increment(1);
+                    return None;
+                }
+                self.admits(&message)
+                    .then_some(TransportEvent::Incoming(message, connection, source))
+            }
             other => Some(other),
         }
     }
@@ -259,7 +278,7 @@ pub(crate) async fn serve_tcp(
     injector: TransportSender,
     cancel: CancellationToken,
 ) {
-    let open = Arc::new(OpenConnections::default());
+    let open = OpenConnections::default();
     loop {
         let accepted = tokio::select! {
             () = cancel.cancelled() => return,
@@ -269,7 +288,7 @@ pub(crate) async fn serve_tcp(
             Ok((stream, peer)) => {
                 if let Some(slot) = open.take(peer.ip()) {
                     tokio::spawn(serve_stream(
-                        stream,
+                        (stream, address_of(peer)),
                         slot,
                         address.clone(),
                         injector.clone(),
@@ -290,60 +309,47 @@ pub(crate) async fn serve_tcp(
 
 /// Reads one connection in a task of its own, so that a panic there ends only this connection.
 async fn serve_stream(
-    stream: TcpStream,
+    (stream, remote): (TcpStream, SipAddr),
     slot: Slot,
     address: SipAddr,
     injector: TransportSender,
     token: CancellationToken,
 ) {
-    let Ok(connection) = TcpConnection::from_stream(stream, address, Some(token.clone())) else {
+    let Ok((connection, relay)) = guarded(stream, address, remote, token.clone()) else {
         return;
     };
     let reader = connection.clone();
+    let mut relaying = tokio::spawn(relay.run());
     let mut serving = tokio::spawn(async move { reader.serve_loop(injector, STREAM_IDLE).await });
     tokio::select! {
-        _ = &mut serving => {}
-        () = token.cancelled() => serving.abort(),
+        _ = &mut serving => {
+            // What was answered last may still be on its way.
+            timeout(CLOSE_WITHIN, async { (connection.close().await, (&mut relaying).await) }).await.ok();
+        }
+        _ = &mut relaying => {}
+        () = token.cancelled() => {}
     }
+    serving.abort();
+    relaying.abort();
     token.cancel();
-    connection.close().await.ok();
     drop(slot);
 }
 
+/// TCP connections that are open.
 #[derive(Default)]
-struct OpenConnections(Mutex<HashMap<IpAddr, usize>>);
+struct OpenConnections {
+    of_one: Places<IpAddr>,
+    of_all: Places<()>,
+}
+
+/// One open connection; gives its places back when dropped.
+type Slot = (Place<IpAddr>, Place<()>);
 
 impl OpenConnections {
-    fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let total: usize = open.values().sum();
-        let from_peer = open.get(&peer).copied().unwrap_or_default();
-        if total >= CONNECTIONS_MAX || from_peer >= CONNECTIONS_PER_ADDRESS_MAX {
-            return None;
-        }
-        open.insert(peer, from_peer + 1);
-        Some(Slot {
-            open: Arc::clone(self),
-            peer,
-        })
-    }
-}
-
-/// One open connection; gives its place back when dropped.
-struct Slot {
-    open: Arc<OpenConnections>,
-    peer: IpAddr,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.peer);
-            }
-        }
+    fn take(&self, peer: IpAddr) -> Option<Slot> {
+        let of_all = self.of_all.take((), CONNECTIONS_MAX)?;
+        let of_one = self.of_one.take(peer, CONNECTIONS_PER_ADDRESS_MAX)?;
+        Some((of_one, of_all))
     }
 }
 
@@ -368,7 +374,7 @@ mod tests {
 
     #[test]
     fn one_address_cannot_take_all_connections() {
-        let open = Arc::new(OpenConnections::default());
+        let open = OpenConnections::default();
         let peer = IpAddr::from([10, 0, 0, 1]);
         let mut slots: Vec<Slot> = (0..CONNECTIONS_PER_ADDRESS_MAX)
             .map(|_| open.take(peer).unwrap())
@@ -377,6 +383,21 @@ mod tests {
         assert!(open.take(IpAddr::from([10, 0, 0, 2])).is_some());
         slots.pop();
         assert!(open.take(peer).is_some());
+    }
+
+    #[test]
+    fn connections_refused_to_one_address_leave_room_for_others_up_to_the_limit_of_all() {
+        let open = OpenConnections::default();
+        let peer = |last| IpAddr::from([10, 0, 0, last]);
+        let mut slots: Vec<Slot> = (0..CONNECTIONS_MAX).filter_map(|_| open.take(peer(1))).collect();
+        assert_eq!(slots.len(), CONNECTIONS_PER_ADDRESS_MAX);
+        for last in 2..=8 {
+            slots.extend((0..CONNECTIONS_PER_ADDRESS_MAX).map(|_| open.take(peer(last)).unwrap()));
+        }
+        assert_eq!(slots.len(), CONNECTIONS_MAX);
+        assert!(open.take(peer(9)).is_none());
+        slots.pop();
+        assert!(open.take(peer(9)).is_some());
     }
 
     #[test]

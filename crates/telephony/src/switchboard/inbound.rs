@@ -54,6 +54,7 @@ impl Switchboard {
         match self.inner.calls.inbound_admit(&number, call.from.clone()).await {
             Ok(plan) => Box::pin(self.take(call, negotiated, plan)).await,
             Err(Refusal::NobodyHome) => refuse(call, status::TEMPORARILY_UNAVAILABLE, "no_agent").await,
+            Err(Refusal::Unpaid) => refuse(call, status::TEMPORARILY_UNAVAILABLE, "payment_required").await,
             Err(Refusal::Full) => refuse(call, status::BUSY_HERE, "concurrent_calls").await,
             Err(Refusal::Broken(error)) => {
                 tracing::error!(%error, "an inbound call could not be admitted");

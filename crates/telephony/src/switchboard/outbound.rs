@@ -1,6 +1,6 @@
 //! An outbound call: INVITE, what comes of it, and then its session.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::Pin, time::Duration};
 
 use contract::{CallEvent, CallId, CallStatus, EndReason, ProviderKind};
 use domain::{
@@ -15,11 +15,12 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until, timeout},
 };
+use tracing::Instrument as _;
 
 use super::{CODECS, Enlisted, PROVIDER, Switchboard};
 use crate::{
     rtp_socket::RtpSocket,
-    session::{AnsweredLeg, Control, Described, Session},
+    session::{AnsweredLeg, Control, Described, Pending, Session, pending},
     sip::{LegEvent, OutboundInvite, OutboundLeg, SipError, SipTarget},
 };
 
@@ -59,9 +60,10 @@ impl Switchboard {
         let (say, hear) = oneshot::channel();
         let switchboard = self.clone();
         let (enlisted, controls) = self.enlist(call.plan.call.id);
-        self.inner.tasks.spawn(async move {
+        let holding = async move {
             Box::pin(switchboard.ring_and_hold(call, FirstWord(Some(say)), enlisted, controls)).await;
-        });
+        };
+        self.inner.tasks.spawn(holding.in_current_span());
         match timeout(GRACE, hear).await {
             Ok(Ok(word)) => word,
             // No word yet, or none to come: the record tells.
@@ -125,7 +127,11 @@ impl Switchboard {
             .ring(record, &mut leg, &mut controls, &mut first_word, join_timeout)
             .await;
         match outcome {
-            Outcome::Failed(failure) => self.fail(plan, failure, first_word).await,
+            Outcome::Failed(failure) => {
+                // A peer that said nothing may still answer, and must not find a call that has failed.
+                leg.control.let_go();
+                self.fail(plan, failure, first_word).await;
+            }
             Outcome::Ended { status, reason } => {
                 leg.control.hang_up().await;
                 self.end_unanswered(plan, (status, reason, None)).await;
@@ -169,6 +175,9 @@ impl Switchboard {
         join_timeout: Duration,
     ) -> Outcome {
         let give_up = Instant::now() + join_timeout;
+        // Beside the loop: a callee who answers must not wait for the store.
+        let mut noting: Pending<()> = None;
+        let mut is_there = false;
         loop {
             let event = tokio::select! {
                 biased;
@@ -176,16 +185,16 @@ impl Switchboard {
                     return Outcome::Ended { status: CallStatus::Cancelled, reason: EndReason::Cancelled };
                 }
                 event = leg.events.recv() => event,
-                () = sleep_until(give_up) => {
-                    return Outcome::Ended { status: CallStatus::Completed, reason: EndReason::NoAnswer };
+                () = sleep_until(give_up) => return unanswered(is_there),
+                () = pending(&mut noting) => {
+                    first_word.say(Ok(Placed::Proceeding));
+                    continue;
                 }
             };
+            is_there = true;
             match event {
                 Some(LegEvent::Proceeding | LegEvent::Reoffered { .. }) => {}
-                Some(LegEvent::Ringing) => {
-                    self.rings(record).await;
-                    first_word.say(Ok(Placed::Proceeding));
-                }
+                Some(LegEvent::Ringing) => noting = Some(self.rings(record)),
                 Some(LegEvent::Answered { sdp }) => return Outcome::Answered { sdp },
                 Some(LegEvent::Refused { status, .. }) => return refusal(status),
                 Some(LegEvent::Failed(error)) => return Outcome::Failed(from_sip(error)),
@@ -194,17 +203,15 @@ impl Switchboard {
         }
     }
 
-    async fn rings(&self, record: Record<'_>) {
-        let at = self.inner.calls.now();
-        self.inner
-            .calls
-            .call_progress(record.scope, record.id, CallStatus::Ringing, None)
-            .await;
+    /// Tells whoever watches; the record is to follow.
+    fn rings(&self, record: Record<'_>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         record.events.publish(CallEvent::Status {
             status: CallStatus::Ringing,
             end_reason: None,
-            at,
+            at: self.inner.calls.now(),
         });
+        let (calls, scope, id) = (self.inner.calls.clone(), record.scope, record.id);
+        Box::pin(async move { calls.call_progress(scope, id, CallStatus::Ringing, None).await })
     }
 
     /// The record first, then the asker: who reads the record after a 502 finds the reason in it.
@@ -214,6 +221,22 @@ impl Switchboard {
         self.end_unanswered(plan, (CallStatus::Failed, EndReason::Error, Some(error)))
             .await;
         first_word.say(Err(failure));
+    }
+}
+
+/// Nobody picked up in time. A peer that rings says so at once (RFC 3261 section 17.2.1 allows it 200 ms); one that
+/// says nothing at all is not there.
+fn unanswered(is_there: bool) -> Outcome {
+    if is_there {
+        Outcome::Ended {
+            status: CallStatus::Completed,
+            reason: EndReason::NoAnswer,
+        }
+    } else {
+        Outcome::Failed(
+            failure(ProviderFault::Timeout)
+                .with_source("the peer answered nothing, not even 100, since it was last asked"),
+        )
     }
 }
 

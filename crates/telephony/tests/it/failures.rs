@@ -1,9 +1,15 @@
 //! What the caller hears, and what the record says, when a stage breaks.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use contract::{Call, CallStatus, EndReason};
-use domain::ports::StageDeadlines;
+use async_trait::async_trait;
+use contract::{Call, CallId, CallStatus, EndReason};
+use domain::{
+    error::BoxError,
+    ports::{RecordingStore, RecordingWriter, StageDeadlines},
+    records::Scope,
+};
+use futures_util::stream::BoxStream;
 use telephony::softphone::{HangUp, SoftphoneEvent, SoftphonePlan, SoftphoneReport};
 use tokio::time::Instant;
 
@@ -242,5 +248,47 @@ async fn a_voice_that_dies_is_excused_and_the_call_ends() {
     assert_defect(&call);
     let expected = ["agent: Hello.", "user: what time is it", APOLOGY];
     assert_eq!(office.transcript(&call).await, expected);
+    office.close().await;
+}
+
+/// A disk that answers nothing.
+struct Hung;
+
+#[async_trait]
+impl RecordingStore for Hung {
+    async fn recording_create(&self, _: Scope, _: CallId, _: u32) -> Result<Box<dyn RecordingWriter>, BoxError> {
+        std::future::pending().await
+    }
+
+    async fn recording_size(&self, _: Scope, _: CallId) -> Result<Option<u64>, BoxError> {
+        std::future::pending().await
+    }
+
+    async fn recording_read(
+        &self,
+        _: Scope,
+        _: CallId,
+        _: u64,
+        _: u64,
+    ) -> Result<BoxStream<'static, Result<bytes::Bytes, std::io::Error>>, BoxError> {
+        std::future::pending().await
+    }
+
+    async fn recording_repair(&self, _: Scope, _: CallId) -> Result<bool, BoxError> {
+        std::future::pending().await
+    }
+
+    async fn recording_delete(&self, _: Scope, _: CallId) -> Result<(), BoxError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_costs_the_recording_and_not_the_call() {
+    let office = Office::with(|setup| setup.recordings = Arc::new(Hung)).await;
+    let (report, call) = office.ring(office.plan(vec![clip("hello")])).await;
+    assert!(report.turns[0].answer_started.is_some());
+    assert_eq!(call.status, CallStatus::Completed);
+    assert!(call.recording_url.is_none());
     office.close().await;
 }

@@ -1,5 +1,7 @@
 //! Bytes nobody should send. Afterwards the endpoint must still answer.
 
+use std::time::Duration;
+
 use telephony::sip::SipTransport;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -164,6 +166,34 @@ async fn one_address_gets_a_bounded_number_of_connections() {
     assert_eq!(soon(last.read(&mut buffer)).await.unwrap_or(0), 0);
     drop(streams);
     still_answers(&party).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_never_reads_does_not_silence_the_endpoint() {
+    let party = Party::new().await;
+    let mut stream = TcpStream::connect(party.address()).await.unwrap();
+    // Each is answered at once, as it cancels nothing. Some megabytes of answers, more than any buffer takes.
+    let flood = request("CANCEL", "", &format!("Subject: {}\r\n", "a".repeat(400))).replace("{me}", "127.0.0.1:9");
+    let flood = flood.repeat(100);
+    let flooding = async {
+        for _ in 0..300 {
+            if stream.write_all(flood.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    };
+    // A connection that is not closed is at least not read for ever.
+    tokio::time::timeout(Duration::from_secs(20), flooding).await.ok();
+    still_answers(&party).await;
+    drop(stream);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_shut_down_says_that_it_serves_no_more() {
+    let party = Party::new().await;
+    assert!(party.endpoint.is_serving());
+    soon(party.endpoint.shutdown()).await;
+    assert!(!party.endpoint.is_serving());
 }
 
 #[tokio::test]

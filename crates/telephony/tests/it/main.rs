@@ -10,6 +10,7 @@ mod hostile;
 mod interruption;
 mod office;
 mod outbound;
+mod paying;
 mod people;
 mod records;
 mod requests;

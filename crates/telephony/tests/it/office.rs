@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -12,11 +13,17 @@ use contract::{
     SipTransport as TrunkTransport, Speaker, Trunk, TrunkId, Voice, VoiceId, VoiceStatus, VoiceType,
 };
 use domain::{
+    Alongside,
+    billing::{Billing, BillingRules},
     calls::{Calls, CallsSetup, SpokenVoice},
     clock::SystemClock,
     keys::Keys,
-    ports::{AgentStore, Clock, Services, SpeechToText, StageDeadlines, TelephonyStore, TextToSpeech, VoiceStore},
-    records::{CallFilter, Page, Scope, TrunkRecord},
+    limits::GrantedLimits,
+    ports::{
+        AgentStore, Clock, RecordingStore, Services, SpeechToText, StageDeadlines, TelephonyStore, TextToSpeech,
+        VoiceStore,
+    },
+    records::{CallFilter, NumberCreated, Page, Scope, TrunkRecord},
 };
 use serde_json::json;
 use telephony::{
@@ -25,7 +32,7 @@ use telephony::{
     switchboard::{Switchboard, SwitchboardConfig},
 };
 use tempfile::TempDir;
-use testkit::{FileRecordings, SqliteStore};
+use testkit::{Engine, FileRecordings, Outsider, SqlStore, TestDatabase};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
@@ -41,12 +48,15 @@ pub(crate) struct Setup {
     pub(crate) agent: AgentCreate,
     pub(crate) trunk: TrunkRecord,
     pub(crate) number: Number,
+    pub(crate) billing: BillingRules,
     pub(crate) concurrent_calls: u32,
     pub(crate) calls_max: usize,
     pub(crate) deadlines: StageDeadlines,
     pub(crate) millis_per_character: usize,
     pub(crate) has_understudy: bool,
     pub(crate) rtp_external: Option<IpAddr>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) recordings: Arc<dyn RecordingStore>,
 }
 
 /// A switchboard with one agent, and who works there.
@@ -60,8 +70,11 @@ pub(crate) struct Office {
     pub(crate) understudy: Arc<Mouth>,
     pub(crate) mind: Arc<Mind>,
     pub(crate) caller: Party,
+    clock: Arc<dyn Clock>,
+    rules: BillingRules,
     staff: Services,
-    store: Arc<SqliteStore>,
+    store: Arc<SqlStore>,
+    database: TestDatabase,
     directory: TempDir,
 }
 
@@ -75,11 +88,11 @@ impl Office {
     pub(crate) async fn with(adjust: impl FnOnce(&mut Setup)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let caller = Party::new().await;
-        let store = SqliteStore::open(directory.path().join("callwright.db")).await.unwrap();
-        let store = Arc::new(store);
+        let database = TestDatabase::new(Engine::from_environment(), directory.path()).await;
+        let store = Arc::new(database.open().await);
         let keys = Keys::new(store.clone(), Arc::new(SystemClock));
         let (organization, _) = keys.organization_create("Office").await.unwrap();
-        let (mut setup, scope) = settle(&store, organization.id, caller.address()).await;
+        let (mut setup, scope) = settle(&store, organization.id, (caller.address(), directory.path())).await;
         adjust(&mut setup);
         let agent = hire(&store, scope, &setup).await;
         let (ears, mind) = (Arc::<Ears>::default(), Arc::<Mind>::default());
@@ -99,7 +112,7 @@ impl Office {
             }),
             language_models: HashMap::from([("fake".to_owned(), mind.clone() as _)]),
         };
-        let calls = calls_on(&store, &directory, services.clone(), &setup);
+        let calls = calls_on(&store, services.clone(), &setup);
         let board = Switchboard::start(switchboard(&setup), calls.clone()).await.unwrap();
         calls.carrier_set(Arc::new(board.clone()));
         Self {
@@ -112,20 +125,36 @@ impl Office {
             understudy,
             mind,
             caller,
+            clock: setup.clock,
+            rules: setup.billing,
             staff: services,
             store,
+            database,
             directory,
         }
     }
 
+    /// Money, by the rules of the office.
+    pub(crate) fn billing(&self) -> Billing {
+        Billing::new(self.store.clone(), self.clock.clone(), self.rules.clone())
+    }
+
+    /// Somebody else at the database.
+    pub(crate) async fn outsider(&self) -> Outsider {
+        self.database.outsider().await
+    }
+
     /// Another instance of the program on the same store, as after a restart.
     pub(crate) fn successor(&self) -> Calls {
+        let rules = BillingRules::default();
         let setup = CallsSetup {
+            billing: Billing::new(self.store.clone(), Arc::new(SystemClock), rules),
             store: self.store.clone(),
             recordings: Arc::new(FileRecordings::new(self.directory.path())),
             clock: Arc::new(SystemClock),
             services: self.staff.clone(),
             concurrent_calls: 10,
+            granted: GrantedLimits::new(self.store.clone(), Arc::new(SystemClock)),
             deadlines: StageDeadlines::default(),
         };
         Calls::new(setup)
@@ -257,13 +286,15 @@ impl Office {
     }
 }
 
-fn calls_on(store: &Arc<SqliteStore>, directory: &TempDir, services: Services, setup: &Setup) -> Calls {
+fn calls_on(store: &Arc<SqlStore>, services: Services, setup: &Setup) -> Calls {
     Calls::new(CallsSetup {
+        billing: Billing::new(store.clone(), setup.clock.clone(), setup.billing.clone()),
         store: store.clone(),
-        recordings: Arc::new(FileRecordings::new(directory.path())),
-        clock: Arc::new(SystemClock),
+        recordings: setup.recordings.clone(),
+        clock: setup.clock.clone(),
         services,
         concurrent_calls: setup.concurrent_calls,
+        granted: GrantedLimits::new(store.clone(), setup.clock.clone()),
         deadlines: setup.deadlines,
     })
 }
@@ -282,7 +313,7 @@ fn switchboard(setup: &Setup) -> SwitchboardConfig {
 }
 
 /// The usual voice, and an agent, a trunk and a number that are not kept yet.
-async fn settle(store: &SqliteStore, organization: OrganizationId, peer: SocketAddr) -> (Setup, Scope) {
+async fn settle(store: &SqlStore, organization: OrganizationId, (peer, folder): (SocketAddr, &Path)) -> (Setup, Scope) {
     let now = SystemClock.now();
     let voice = Voice {
         id: VoiceId::new(),
@@ -333,18 +364,21 @@ async fn settle(store: &SqliteStore, organization: OrganizationId, peer: SocketA
         agent: serde_json::from_value(agent).unwrap(),
         trunk: TrunkRecord { trunk, password: None },
         number,
+        billing: BillingRules::default(),
         concurrent_calls: 10,
         calls_max: 20,
         deadlines: StageDeadlines::default(),
         millis_per_character: 60,
         has_understudy: true,
         rtp_external: None,
+        clock: Arc::new(SystemClock),
+        recordings: Arc::new(FileRecordings::new(folder)),
     };
     (setup, Scope { organization })
 }
 
 /// Keeps the agent, the trunk and the number, and gives the number to the agent.
-async fn hire(store: &SqliteStore, scope: Scope, setup: &Setup) -> AgentId {
+async fn hire(store: &SqlStore, scope: Scope, setup: &Setup) -> AgentId {
     let now = SystemClock.now();
     let agent = Agent {
         id: AgentId::new(),
@@ -353,11 +387,17 @@ async fn hire(store: &SqliteStore, scope: Scope, setup: &Setup) -> AgentId {
         created_at: now,
         updated_at: now,
     };
-    store.agent_create(scope, &agent).await.unwrap();
-    store.trunk_create(scope, &setup.trunk).await.unwrap();
-    assert!(store.number_create(scope, &setup.number).await.unwrap());
-    let direction = contract::NumberDirection::Both;
-    let assigned = store.number_assign(scope, setup.number.id, Some(agent.id), direction);
-    assert!(assigned.await.unwrap());
+    store.agent_create(scope, &agent, &Alongside::nothing()).await.unwrap();
+    store
+        .trunk_create(scope, &setup.trunk, &Alongside::nothing())
+        .await
+        .unwrap();
+    let number = Number {
+        inbound_agent_id: Some(agent.id),
+        outbound_agent_id: Some(agent.id),
+        ..setup.number.clone()
+    };
+    let added = store.number_create(scope, &number, &Alongside::nothing()).await;
+    assert_eq!(added.unwrap(), NumberCreated::Added);
     agent.id
 }

@@ -1,5 +1,6 @@
 //! How calls end, what is kept of them, and that nothing else is.
 
+use domain::Change;
 use std::{net::SocketAddr, time::Duration};
 
 use contract::{Call, CallEvent, CallStatus, EndReason, Speaker};
@@ -110,8 +111,13 @@ async fn a_call_ended_by_the_api_comes_back_finished() {
             })
             .await;
         let id = call.id.to_string();
-        let ended = soon(office.calls.call_end(office.scope, &id)).await.unwrap();
-        (ended, office.calls.call_end(office.scope, &id).await)
+        let ended = soon(office.calls.call_end(&Change::by_system(office.scope), &id))
+            .await
+            .unwrap();
+        (
+            ended,
+            office.calls.call_end(&Change::by_system(office.scope), &id).await,
+        )
     };
     let (report, (call, again)) = tokio::join!(office.dial(staying(&office)), ending);
     assert_eq!(
