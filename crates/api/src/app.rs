@@ -6,14 +6,28 @@ use std::sync::{
 };
 
 use contract::OrganizationId;
-use domain::{agents::Agents, calls::Calls, keys::Keys, ports::Clock, telephony::Telephony, voices::Voices};
+use domain::{
+    agents::Agents,
+    audit::Audit,
+    billing::{Billing, BillingEvents},
+    calls::Calls,
+    idempotency::Idempotency,
+    keys::Keys,
+    limits::{GrantedLimits, LimitCounters},
+    organizations::Organizations,
+    places::Places,
+    ports::Clock,
+    requests::Requests,
+    telephony::Telephony,
+    voices::Voices,
+};
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ApiConfig,
-    limits::{Attempts, RateLimiter},
-    places::Places,
+    limits::{Attempts, Load, RateLimiter},
+    support::Recorder,
 };
 
 /// Tells whether the program can do its work; the text says what is missing.
@@ -28,8 +42,14 @@ pub struct AppParts {
     pub config: ApiConfig,
     /// The time of answers and of rate limits.
     pub clock: Arc<dyn Clock>,
+    /// Where requests are counted.
+    pub counters: Arc<dyn LimitCounters>,
+    /// Limits of single organisations.
+    pub granted: GrantedLimits,
     /// Who may ask.
     pub keys: Keys,
+    /// Organisations and their members.
+    pub organizations: Organizations,
     /// Agents.
     pub agents: Agents,
     /// Voices.
@@ -38,6 +58,16 @@ pub struct AppParts {
     pub telephony: Telephony,
     /// Calls.
     pub calls: Calls,
+    /// Money.
+    pub billing: Billing,
+    /// What reads a payment provider's events, where one is configured.
+    pub billing_events: Option<Arc<dyn BillingEvents>>,
+    /// Requests that failed.
+    pub requests: Requests,
+    /// Who changed what.
+    pub audit: Audit,
+    /// Requests that may be sent again.
+    pub idempotency: Idempotency,
     /// For `/health/ready`.
     pub ready: ReadyProbe,
     /// For `/metrics`.
@@ -52,7 +82,9 @@ struct Inner {
     parts: AppParts,
     limiter: RateLimiter,
     attempts: Attempts,
+    load: Load,
     streams: Places<OrganizationId>,
+    recorder: Recorder,
     stopping: AtomicBool,
     stop: CancellationToken,
 }
@@ -60,14 +92,18 @@ struct Inner {
 impl App {
     /// An application of these parts.
     pub fn new(parts: AppParts) -> Self {
-        let limiter = RateLimiter::new(&parts.config.rate_limit, Arc::clone(&parts.clock));
-        let attempts = Attempts::new(&parts.config.rate_limit, Arc::clone(&parts.clock));
+        let limiter = RateLimiter::new(&parts.config.rate_limit, Arc::clone(&parts.counters));
+        let attempts = Attempts::new(&parts.config.rate_limit, Arc::clone(&parts.counters));
+        let load = Load::new(&parts.config);
+        let recorder = Recorder::new(parts.requests.clone());
         let (stopping, stop) = (AtomicBool::new(false), CancellationToken::new());
         Self(Arc::new(Inner {
             parts,
             limiter,
             attempts,
+            load,
             streams: Places::default(),
+            recorder,
             stopping,
             stop,
         }))
@@ -109,6 +145,20 @@ impl App {
         &self.0.streams
     }
 
+    pub(crate) fn load(&self) -> &Load {
+        &self.0.load
+    }
+
+    /// Takes failed requests, to be kept.
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.0.recorder
+    }
+
+    /// Writes failed requests that wait to be kept, now; `false` when the store failed. For tests, which don't wait.
+    pub async fn failed_requests_write(&self) -> bool {
+        self.0.recorder.flush().await
+    }
+
     pub(crate) fn attempts(&self) -> &Attempts {
         &self.0.attempts
     }
@@ -122,4 +172,4 @@ macro_rules! services {
     };
 }
 
-services!(keys: Keys, agents: Agents, voices: Voices, telephony: Telephony, calls: Calls);
+services!(granted: GrantedLimits, keys: Keys, organizations: Organizations, agents: Agents, voices: Voices, telephony: Telephony, calls: Calls, billing: Billing, requests: Requests, audit: Audit, idempotency: Idempotency);

@@ -1,43 +1,165 @@
-//! Answers that the HTTP library writes by itself, before any request of ours exists: it could not parse the head.
-//! This wraps the connection and puts the contract's envelope in place of such an empty answer.
+//! What the HTTP library does with a connection by itself, and the contract forbids: it answers a head that it can't
+//! parse with an empty body, and closes while the client still sends, which resets the connection and may take the
+//! answer away. This wraps the connection, puts the contract's envelope in place of such an answer, and reads on for a
+//! while before it closes.
 
 use std::{
     io::{self, IoSlice},
+    net::IpAddr,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use contract::{Meta, Reason, RequestId};
-use domain::ports::Clock;
+use contract::Reason;
 use hyper::{
     StatusCode,
-    rt::{Read, ReadBufCursor, Write},
+    body::{Body, Frame, Incoming, SizeHint},
+    rt::{Read, ReadBuf, ReadBufCursor, Write},
 };
+use tokio::time::Sleep;
 
 use crate::{
-    Problem,
+    App, Problem, RequestContext,
     envelope::{body_of, help},
+    support::{self, Seen},
 };
 
 /// A head longer than this was not written by the library alone.
 const BARE_BYTES_MAX: usize = 256;
 
-/// A connection whose bare refusals become envelopes.
+/// Most of what a client still sends that is read and thrown away before its connection closes.
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Longest time spent on that.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// A connection whose bare refusals become envelopes, and whose answers arrive before it closes.
 pub(crate) struct Enveloped<I> {
     inner: I,
-    clock: Arc<dyn Clock>,
+    app: App,
+    peer: IpAddr,
     /// What replaces a refusal, and how much of it is on its way.
     replacement: Option<(Vec<u8>, usize)>,
+    unread: Unread,
+    linger: Option<Linger>,
+    /// Runs while the client takes nothing of what is written.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Enveloped<I> {
-    pub(crate) fn new(inner: I, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(inner: I, app: App, peer: IpAddr, unread: Unread) -> Self {
         Self {
             inner,
-            clock,
+            app,
+            peer,
             replacement: None,
+            unread,
+            linger: None,
+            stalled: None,
         }
+    }
+
+    /// What came of a write. A client that reads nothing for long must not hold its place, nor what was written for it.
+    fn unless_stalled(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = Duration::from_millis(self.app.config().write_timeout_ms);
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// Whether a client may still be sending what nobody is going to read.
+#[derive(Clone, Default)]
+pub(crate) struct Unread(Arc<AtomicBool>);
+
+impl Unread {
+    fn set(&self, unread: bool) {
+        self.0.store(unread, Ordering::Relaxed);
+    }
+
+    /// A request's body; until its end was read there is more of it.
+    pub(crate) fn watch(&self, body: Incoming) -> axum::body::Body {
+        // A request begins only once what came before it was read, by whomever.
+        self.set(false);
+        if body.is_end_stream() {
+            return axum::body::Body::empty();
+        }
+        self.set(true);
+        axum::body::Body::new(Watched {
+            body,
+            unread: self.clone(),
+        })
+    }
+}
+
+/// A body that tells when its end was read.
+struct Watched {
+    body: Incoming,
+    unread: Unread,
+}
+
+impl Body for Watched {
+    type Data = bytes::Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.unread.set(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What is left of the time and the bytes that a closing connection is given.
+struct Linger {
+    deadline: Pin<Box<Sleep>>,
+    bytes: usize,
+}
+
+impl Linger {
+    fn begin() -> Self {
+        Self {
+            deadline: Box::pin(tokio::time::sleep(LINGER_TIME_MAX)),
+            bytes: LINGER_BYTES_MAX,
+        }
+    }
+
+    /// Ready once the client has ended too, or was given enough.
+    fn poll<I: Read + Unpin>(&mut self, inner: &mut I, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [0; 4096];
+        while self.deadline.as_mut().poll(cx).is_pending() {
+            let mut thrown_away = ReadBuf::new(&mut space);
+            let result = ready!(Pin::new(&mut *inner).poll_read(cx, thrown_away.unfilled()));
+            let read = thrown_away.filled().len();
+            if result.is_err() || read == 0 || read > self.bytes {
+                break;
+            }
+            self.bytes -= read;
+        }
+        Poll::Ready(())
     }
 }
 
@@ -55,14 +177,15 @@ fn bare_status(bytes: &[u8]) -> Option<StatusCode> {
 }
 
 /// A whole answer as bytes, for a connection that will be closed after it.
-pub(crate) fn answer(problem: &Problem, clock: &dyn Clock) -> Vec<u8> {
-    let meta = Meta {
-        request_id: RequestId::new(),
-        ts: clock.now(),
-    };
+pub(crate) fn answer(problem: &Problem, app: &App, peer: IpAddr) -> Vec<u8> {
+    let context = RequestContext::fresh(app);
+    context.came_over(peer);
+    let meta = context.meta();
+    problem.note_refusal();
     let body = body_of(problem, meta);
     let (status, reason) = (problem.status(), problem.reason());
     tracing::info!(request_id = %meta.request_id, status = status.as_u16(), code = reason.code().name(), reason = reason.name(), "request refused");
+    support::note(app, &context, problem, Seen::default(), None);
     let mut head = format!(
         "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\nx-request-id: {}\r\n",
         status.as_u16(),
@@ -100,38 +223,52 @@ impl<I: Read + Unpin> Read for Enveloped<I> {
 impl<I: Write + Unpin> Enveloped<I> {
     /// Sends what is left of a replacement. Its length is of no concern to the library, which is done.
     fn poll_replacement(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some((bytes, sent)) = &mut self.replacement {
-            let written = std::task::ready!(Pin::new(&mut self.inner).poll_write(cx, &bytes[*sent..]))?;
-            *sent += written;
-            if *sent >= bytes.len() || written == 0 {
-                self.replacement = None;
+        while let Some((bytes, sent)) = self.replacement.take() {
+            let written = Pin::new(&mut self.inner).poll_write(cx, &bytes[sent..]);
+            let Poll::Ready(written) = self.unless_stalled(cx, written)? else {
+                self.replacement = Some((bytes, sent));
+                return Poll::Pending;
+            };
+            let sent = sent + written;
+            if sent < bytes.len() && written > 0 {
+                self.replacement = Some((bytes, sent));
             }
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<I: Write + Unpin> Write for Enveloped<I> {
+impl<I: Read + Write + Unpin> Write for Enveloped<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        std::task::ready!(self.poll_replacement(cx))?;
+        ready!(self.poll_replacement(cx))?;
         if let Some(status) = bare_status(buf) {
-            let bytes = answer(&problem_of(status), &*self.clock);
+            let bytes = answer(&problem_of(status), &self.app, self.peer);
+            self.unread.set(true);
             self.replacement = Some((bytes, 0));
             // The rest goes out with the flush that follows; the library takes its own bytes for written.
             let _ = self.poll_replacement(cx)?;
             return Poll::Ready(Ok(buf.len()));
         }
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.unless_stalled(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        std::task::ready!(self.poll_replacement(cx))?;
+        ready!(self.poll_replacement(cx))?;
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        std::task::ready!(self.poll_replacement(cx))?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        ready!(self.poll_replacement(cx))?;
+        let this = &mut *self;
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            if !this.unread.0.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(Linger::begin);
+        linger.poll(&mut this.inner, cx).map(Ok)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -147,7 +284,8 @@ impl<I: Write + Unpin> Write for Enveloped<I> {
         if self.replacement.is_some() || first.is_some_and(|first| bare_status(first).is_some()) {
             return self.poll_write(cx, first.map_or(&[][..], |first| first));
         }
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.unless_stalled(cx, written)
     }
 }
 

@@ -1,5 +1,9 @@
 //! The API's description, `OpenAPI` 3.1, made from the handlers.
 
+mod errors;
+mod flat;
+mod headers;
+
 use std::sync::OnceLock;
 
 use axum::{
@@ -8,27 +12,37 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use contract::KeyScope;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Map, Value, json};
-use utoipa::PartialSchema;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use self::{errors::response, headers::describe_headers};
 use crate::{
     App,
     operation::{Operation, Operations},
-    router::{ADMINISTRATION, PUBLIC},
+    router::{ADMINISTRATION, OPERATOR, PUBLIC},
     routes,
 };
 
 const DESCRIPTION: &str = "Voice agents on the phone. Every answer of 400 and above is one envelope with one of nine \
-    codes; see /docs/errors. Everything under /api/public/v1 also stands under /api/v1, which needs the scope `admin`.";
+    codes; see /docs/errors. Everything under /api/public/v1 also stands under /api/v1, which needs the scope `admin`. /api/operator/v1 is for those \
+    who run the platform.";
 
 /// The whole document.
 pub fn openapi() -> Value {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
-    add(&mut paths, &mut schemas, PUBLIC, routes::public());
-    add(&mut paths, &mut schemas, ADMINISTRATION, routes::administration());
-    add_error_schemas(&mut schemas);
+    for (base, floor, operations) in [
+        (PUBLIC, KeyScope::Read, routes::public()),
+        (ADMINISTRATION, KeyScope::Admin, routes::administration()),
+        (OPERATOR, KeyScope::Operator, routes::operator()),
+        ("", KeyScope::Read, routes::signed()),
+    ] {
+        add(&mut paths, &mut schemas, base, Operations::above(floor), operations);
+    }
+    errors::add_schemas(&mut schemas);
+    flat::flatten(&mut schemas);
+    headers::add_everywhere(&mut paths);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -43,8 +57,9 @@ pub fn openapi() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "examples": errors::examples(),
             "securitySchemes": {
-                "bearer": { "type": "http", "scheme": "bearer", "description": "An API key: `Bearer cw_…`." },
+                "bearer": { "type": "http", "scheme": "bearer", "description": "An API key: `Bearer cw_…`. Or, where the server is configured for an issuer, a person's token: `Bearer <JWT>`." },
             },
         },
     })
@@ -56,12 +71,23 @@ fn tags() -> Value {
         { "name": "Voices", "description": "What agents sound like." },
         { "name": "Telephony", "description": "Trunks and numbers." },
         { "name": "Calls", "description": "Placing, following and ending calls." },
+        { "name": "Organisation", "description": "The organisation itself." },
+        { "name": "Members", "description": "Who belongs to it." },
+        { "name": "Billing", "description": "Standing, credits and usage." },
+        { "name": "Audit log", "description": "Who changed what." },
         { "name": "API keys", "description": "Who may ask." },
+        { "name": "Operator", "description": "Running the platform: all organisations." },
+        { "name": "Requests", "description": "What failed, and why." },
     ])
 }
 
-fn add(paths: &mut Map<String, Value>, schemas: &mut Map<String, Value>, base: &str, operations: Vec<Operation>) {
-    let mut known = Operations::default();
+fn add(
+    paths: &mut Map<String, Value>,
+    schemas: &mut Map<String, Value>,
+    base: &str,
+    mut known: Operations,
+    operations: Vec<Operation>,
+) {
     let router: OpenApiRouter<App> = known.mount(operations);
     let document = serde_json::to_value(router.get_openapi()).unwrap_or_default();
     let mut own = document["paths"].as_object().cloned().unwrap_or_default();
@@ -73,22 +99,6 @@ fn add(paths: &mut Map<String, Value>, schemas: &mut Map<String, Value>, base: &
             .cloned()
             .unwrap_or_default(),
     );
-}
-
-fn add_error_schemas(schemas: &mut Map<String, Value>) {
-    for (name, schema) in [
-        ("ErrorEnvelope", contract::ErrorEnvelope::schema()),
-        ("ErrorBody", contract::ErrorBody::schema()),
-        ("FieldFault", contract::FieldFault::schema()),
-        ("FieldReason", contract::FieldReason::schema()),
-        ("Meta", contract::Meta::schema()),
-        ("RequestId", contract::RequestId::schema()),
-        ("Timestamp", contract::Timestamp::schema()),
-    ] {
-        schemas.insert(name.to_owned(), serde_json::to_value(schema).unwrap_or_default());
-    }
-    let codes: Vec<_> = contract::Code::ALL.iter().map(|code| code.name()).collect();
-    schemas["ErrorBody"]["properties"]["code"]["enum"] = codes.into();
 }
 
 /// `/api/public/v1/openapi.json`, which anybody may read.

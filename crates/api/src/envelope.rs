@@ -1,22 +1,37 @@
 //! The outermost layer: writes every error body, stamps every answer, logs every request once.
 
-use std::{fmt::Write as _, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
 use axum::{
+    Router,
     body::Body,
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    extract::{MatchedPath, Request},
     response::{IntoResponse, Response},
 };
-use contract::{Code, ErrorBody, ErrorEnvelope, Meta, RequestId};
+use contract::{Code, Meta, OrganizationId, RequestId};
 use domain::ports::Clock;
 use futures_util::FutureExt as _;
 use hyper::{
-    HeaderMap, Method, StatusCode, Version,
-    header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LINK},
+    Method, StatusCode,
+    header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LINK},
 };
 
-use crate::{App, Problem};
+use serde::Serialize;
+use tower::Service as _;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use crate::{
+    App, Peer, Problem,
+    conditions::{Replayed, SameMeta},
+    head,
+    limits::Seat,
+    support::{self, Gathered, Seen},
+};
 
 /// Equal to `meta.request_id`.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,9 +45,76 @@ pub struct RequestContext {
     /// Ours, fresh.
     pub id: RequestId,
     clock: Arc<dyn Clock>,
+    known: Arc<Known>,
+}
+
+/// What comes to be known of a request on its way, for the record of its failure.
+#[derive(Default)]
+struct Known {
+    organization: OnceLock<OrganizationId>,
+    route: OnceLock<MatchedPath>,
+    /// The other end of the connection.
+    peer: OnceLock<IpAddr>,
+    /// The client, where a proxy that is trusted told it.
+    client: OnceLock<IpAddr>,
 }
 
 impl RequestContext {
+    fn of(app: &App, request: &Request) -> Self {
+        let context = Self::fresh(app);
+        if let Some(peer) = request.extensions().get::<Peer>() {
+            context.came_over(peer.0.ip());
+        }
+        context
+    }
+
+    /// Of a request that nothing is known of.
+    pub(crate) fn fresh(app: &App) -> Self {
+        Self {
+            id: RequestId::new(),
+            clock: Arc::clone(app.clock()),
+            known: Arc::default(),
+        }
+    }
+
+    /// Notes whose request it is.
+    pub(crate) fn belongs_to(&self, organization: OrganizationId) {
+        // Nobody changes sides within a request.
+        let _ = self.known.organization.set(organization);
+    }
+
+    /// Notes which route it is for.
+    pub(crate) fn came_to(&self, route: Option<&MatchedPath>) {
+        if let Some(route) = route {
+            let _ = self.known.route.set(route.clone());
+        }
+    }
+
+    /// Which route it is for, without the ids that its path may hold.
+    pub(crate) fn route(&self) -> Option<&str> {
+        self.known.route.get().map(MatchedPath::as_str)
+    }
+
+    /// Notes the other end of its connection.
+    pub(crate) fn came_over(&self, peer: IpAddr) {
+        let _ = self.known.peer.set(peer.to_canonical());
+    }
+
+    /// Notes who sent it, which a proxy may have told.
+    pub(crate) fn comes_from(&self, client: IpAddr) {
+        let _ = self.known.client.set(client);
+    }
+
+    /// Whose request it is, once its credentials were found good.
+    pub(crate) fn organization(&self) -> Option<OrganizationId> {
+        self.known.organization.get().copied()
+    }
+
+    /// Where it comes from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.known.client.get().or(self.known.peer.get()).copied()
+    }
+
     /// `meta`, as of now.
     pub fn meta(&self) -> Meta {
         Meta {
@@ -47,56 +129,61 @@ impl RequestContext {
 pub(crate) struct OutsideContract;
 
 /// Writes every error body in the program, whoever produced the error.
-pub(crate) async fn envelope(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let context = RequestContext {
-        id: RequestId::new(),
-        clock: Arc::clone(app.clock()),
-    };
+pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) -> Response {
+    let context = RequestContext::of(app, &request);
+    let (span, gathered) = support::open_span(context.id, Arc::clone(app.clock()));
     let line = Line::new(&request);
     request.extensions_mut().insert(context.clone());
     let method = request.method().clone();
-    let closing = app.is_stopping();
-    let mut response = answer(&app, request, next).await;
+    let closing = app.is_stopping() || head::must_be_the_last(&request);
+    let mut response = answer(app, request, routes).instrument(span).await;
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = options(&response);
     }
-    let problem = problem_of(&app, &mut response);
-    line.log(&context, &response, problem.as_ref());
-    if let Some(problem) = &problem {
-        response = render(problem, &context, response.headers());
-    }
+    let id = if let Some(Replayed(original)) = response.extensions_mut().remove() {
+        line.log_replay(&context, &response, original);
+        response = replayed(response);
+        original
+    } else {
+        response = told(app, &context, line, response, &gathered);
+        context.id
+    };
     if closing {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    stamp(response, &context)
+    stamp(response, id)
 }
 
-/// Tells the envelope which route answered, for the log: the path itself may hold ids that are nobody's business.
-pub(crate) async fn note_route(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    if let Some(route) = route {
-        response.extensions_mut().insert(route);
-    }
-    response
+/// Logs an answer and writes the body of an error.
+fn told(app: &App, context: &RequestContext, line: Line, mut response: Response, gathered: &Gathered) -> Response {
+    let problem = problem_of(app, &mut response);
+    problem.iter().for_each(Problem::note_refusal);
+    line.log(app, context, &response, problem.as_ref(), gathered);
+    let Some(problem) = problem else { return response };
+    let same = response.extensions().get::<SameMeta>();
+    let meta = same.map_or_else(|| context.meta(), |same| same.0);
+    render(&problem, meta, response)
 }
 
 /// Refuses what can't be routed, and turns a panic into an answer.
-async fn answer(app: &App, request: Request, next: Next) -> Response {
+async fn answer(app: &App, request: Request, mut routes: Router) -> Response {
     if app.is_stopping() && !is_outside_contract(request.uri().path()) {
         return Problem::overload("The server is stopping.").into_response();
     }
-    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-        return Problem::new(
-            contract::Reason::MalformedHeader,
-            "An HTTP/1.1 request has exactly one Host header.",
-        )
-        .with("header", "Host")
-        .into_response();
+    let _seat = match seat(app, &request) {
+        Ok(seat) => seat,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(problem) = head::fault(&request) {
+        return problem.into_response();
     }
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    // A router is always ready, and does not fail.
+    let answered = AssertUnwindSafe(async { routes.call(request).await })
+        .catch_unwind()
+        .await;
+    let answered = answered.map(|answer| answer.unwrap_or_else(|never| match never {}));
     answered.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<&str>().map(ToString::to_string);
         let said = said
@@ -104,6 +191,14 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
             .unwrap_or_default();
         Problem::internal(format!("panic: {said}")).into_response()
     })
+}
+
+/// Held until the answer begins. Those who watch the server must always get through.
+fn seat(app: &App, request: &Request) -> Result<Option<Seat>, Problem> {
+    if is_outside_contract(request.uri().path()) {
+        return Ok(None);
+    }
+    app.load().enter().map(Some)
 }
 
 fn is_outside_contract(path: &str) -> bool {
@@ -124,14 +219,25 @@ fn problem_of(app: &App, response: &mut Response) -> Option<Problem> {
         return None;
     }
     let told = response.extensions_mut().remove::<Problem>();
-    Some(told.unwrap_or_else(|| Problem::from_bare(status, response.headers(), app.config())))
+    let bare = || Problem::from_bare(status, response.headers(), app.config(), app.billing().pages());
+    Some(told.unwrap_or_else(bare))
 }
 
-fn render(problem: &Problem, context: &RequestContext, before: &HeaderMap) -> Response {
-    let body = body_of(problem, context.meta());
+/// An answer that was written for an earlier request. Its headers are made anew, its bytes are not.
+fn replayed(mut response: Response) -> Response {
+    let status = response.status().as_u16();
+    if let Some(code) = Code::ALL.iter().find(|code| code.status() == status) {
+        response.headers_mut().insert(LINK, help(*code));
+    }
+    response
+}
+
+/// Of what stood for the failure until now only the headers remain.
+fn render(problem: &Problem, meta: Meta, mut before: Response) -> Response {
+    let body = body_of(problem, meta);
     let mut response = (problem.status(), Body::from(body)).into_response();
     let headers = response.headers_mut();
-    headers.extend(before.clone());
+    *headers = std::mem::take(before.headers_mut());
     headers.remove(CONTENT_LENGTH);
     for (name, value) in problem.headers() {
         headers.insert(name, value.clone());
@@ -143,27 +249,50 @@ fn render(problem: &Problem, context: &RequestContext, before: &HeaderMap) -> Re
 
 /// The body of a request's failure.
 pub(crate) fn body_of(problem: &Problem, meta: Meta) -> Vec<u8> {
-    let error = ErrorBody {
-        code: problem.reason().code().name().to_owned(),
-        message: problem.message().to_owned(),
-        details: Some(problem.details()),
-    };
-    body(error, meta)
+    let code = problem.reason().code().name();
+    body((code, problem.message(), &problem.details()), meta)
 }
 
-/// The one place where an error body is written.
-pub(crate) fn body(error: ErrorBody, meta: Meta) -> Vec<u8> {
-    serde_json::to_vec(&ErrorEnvelope { error, meta }).unwrap_or_default()
+/// The one place where an error body is written: code, message and details of an [`ErrorBody`](contract::ErrorBody),
+/// in the shape of an [`ErrorEnvelope`](contract::ErrorEnvelope). Both own what they hold, which most refusals would
+/// have to copy for it.
+pub(crate) fn body((code, message, details): (&str, &str, &impl Serialize), meta: Meta) -> Vec<u8> {
+    let error = Told { code, message, details };
+    serde_json::to_vec(&Written { error, meta }).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Written<'problem, D> {
+    error: Told<'problem, D>,
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+struct Told<'problem, D> {
+    code: &'problem str,
+    message: &'problem str,
+    details: &'problem D,
 }
 
 /// `Link` of the page about a code.
 pub(crate) fn help(code: Code) -> HeaderValue {
-    let link = format!("</docs/errors/{}>; rel=\"help\"", code.name());
-    HeaderValue::try_from(link).unwrap_or_else(|_| HeaderValue::from_static("</docs/errors>; rel=\"help\""))
+    static LINKS: LazyLock<Vec<(Code, HeaderValue)>> = LazyLock::new(|| {
+        let link = |code: &Code| HeaderValue::try_from(format!("</docs/errors/{}>; rel=\"help\"", code.name()));
+        Code::ALL
+            .iter()
+            .filter_map(|code| Some((*code, link(code).ok()?)))
+            .collect()
+    });
+    let link = LINKS.iter().find(|(known, _)| *known == code);
+    link.map_or_else(
+        || HeaderValue::from_static("</docs/errors>; rel=\"help\""),
+        |(_, link)| link.clone(),
+    )
 }
 
-fn stamp(mut response: Response, context: &RequestContext) -> Response {
-    if let Ok(id) = HeaderValue::try_from(context.id.to_string()) {
+fn stamp(mut response: Response, id: RequestId) -> Response {
+    let text = &mut Uuid::encode_buffer();
+    if let Ok(id) = HeaderValue::from_str(id.0.hyphenated().encode_lower(text)) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
     response
@@ -171,7 +300,7 @@ fn stamp(mut response: Response, context: &RequestContext) -> Response {
 
 /// What is logged of a request: never a query, a header or a body, which may hold secrets and phone numbers.
 struct Line {
-    method: Method,
+    method: &'static str,
     client_request_id: Option<String>,
     began: tokio::time::Instant,
 }
@@ -186,16 +315,33 @@ impl Line {
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
         });
         Self {
-            method: request.method().clone(),
+            method: head::method(request.method()),
             client_request_id: client.map(ToOwned::to_owned),
             began: tokio::time::Instant::now(),
         }
     }
 
-    fn log(self, context: &RequestContext, response: &Response, problem: Option<&Problem>) {
-        let (method, id) = (self.method.as_str(), context.id);
+    /// A repeated request has a line of its own that names the request whose answer it got.
+    fn log_replay(self, context: &RequestContext, response: &Response, original: RequestId) {
+        let (method, id, status) = (self.method, context.id, response.status().as_u16());
         let client_request_id = self.client_request_id.as_deref();
-        let route = response.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let route = context.route();
+        let milliseconds = self.began.elapsed().as_millis() as u64;
+        tracing::info!(request_id = %id, replayed_from = %original, client_request_id, method, route, status, milliseconds, "request replayed");
+    }
+
+    /// Logs the request, once, and has it kept if it failed.
+    fn log(
+        self,
+        app: &App,
+        context: &RequestContext,
+        response: &Response,
+        problem: Option<&Problem>,
+        gathered: &Gathered,
+    ) {
+        let id = context.id;
+        let (method, client_request_id) = (self.method, self.client_request_id.as_deref());
+        let route = context.route();
         let milliseconds = self.began.elapsed().as_millis() as u64;
         let Some(problem) = problem else {
             let status = response.status().as_u16();
@@ -209,17 +355,19 @@ impl Line {
         } else {
             tracing::info!(request_id = %id, client_request_id, method, route, status, milliseconds, code, reason, cause, "request refused");
         }
+        let seen = Seen {
+            method: Some(method),
+            route,
+            milliseconds,
+            client_request_id,
+            cause,
+        };
+        support::note(app, context, problem, seen, Some(gathered));
     }
 }
 
-/// The whole chain of causes, outermost first.
+/// The whole chain of causes, without what nobody may read later.
 fn chain(problem: &Problem) -> Option<String> {
-    let first = problem.source()?;
-    let mut text = first.to_string();
-    let mut next = std::error::Error::source(first);
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    Some(text)
+    let text = domain::error::chain(problem.source()?);
+    Some(support::scrubbed(&text))
 }

@@ -11,8 +11,10 @@ use axum::{
 };
 use hyper::http::request::Parts;
 
-pub(crate) use self::{json::ApiJson, query::ApiQuery};
-
+pub(crate) use self::{
+    json::{ApiJson, ApiMaybeJson, collect},
+    query::{ApiQuery, decode, unescape},
+};
 /// The one id in the path, as the client wrote it. What can't be decoded names nothing, so use cases answer 404.
 pub(crate) struct ApiPath(pub(crate) String);
 

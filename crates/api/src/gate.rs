@@ -1,8 +1,11 @@
-//! What stands between a route and its handler, in the contract's order: credentials, rate, scope.
+//! What stands between a route and its handler, in the contract's order: credentials, source address, rate, scope.
+
+mod address;
+mod credentials;
+mod rates;
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
     time::Duration,
 };
 
@@ -11,25 +14,39 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use contract::{KeyScope, Reason};
+use contract::{KeyScope, MemberRole, Reason};
 use domain::{
-    keys::{self, AuthenticationError, KeyRefusal},
+    Actor,
+    keys::{self, Who},
     records::Scope,
 };
-use hyper::{HeaderMap, Method, header::AUTHORIZATION, http::request::Parts};
+use hyper::http::request::Parts;
+use tokio::time::{Instant, timeout_at};
 
-use crate::{App, Problem, RequestContext, operation::Operations};
+use self::address::Source;
+use crate::{
+    App, Problem, RequestContext, changing::Conditions, conditions::conditions, operation::Needs,
+    problem::insufficient_role,
+};
 
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// Who asks, once that is known, and through which base path.
+/// Who asks, once that is known, from where, and through which base path.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) scope: Scope,
     pub(crate) base: &'static str,
     pub(crate) context: RequestContext,
+    /// For records of what they change.
+    pub(crate) actor: Actor,
+    /// The role with which they manage members.
+    pub(crate) authority: MemberRole,
+    /// Where they ask from, behind trusted proxies too.
+    pub(crate) address: IpAddr,
+    /// When what they ask may be done.
+    pub(crate) conditions: Conditions,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -44,134 +61,143 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// What the gate of one base path knows.
+/// What the gate of one operation knows.
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) app: App,
-    pub(crate) operations: Arc<Operations>,
+    pub(crate) needs: Needs,
     pub(crate) base: &'static str,
-    /// What every operation under this base needs at least.
+    /// What a key needs at least for every operation under this base.
     pub(crate) floor: KeyScope,
 }
 
-/// Lets a request through to its handler, or answers in its place.
+/// Lets a request through to its handler, or answers in its place. All of it has one deadline.
 pub(crate) async fn gate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let Some(needed) = gate.scope_needed(&request) else {
-        // The path exists and the method does not: the router says so, before credentials count.
-        return next.run(request).await;
+    let needs = gate.needs;
+    let deadline = Deadline::of(&gate.app);
+    let source = Source::of(peer(&request), request.headers(), &gate.app.config().trusted_proxies);
+    if let Some(context) = request.extensions().get::<RequestContext>() {
+        context.comes_from(source.address);
+        context.came_to(request.extensions().get::<MatchedPath>());
+    }
+    let known = credentials::authenticate(&gate.app, request.headers(), source.address);
+    let caller = match deadline.keep(known).await {
+        Ok(Ok(caller)) => caller,
+        Ok(Err(problem)) | Err(problem) => return problem.into_response(),
     };
-    let (token, address) = (bearer(request.headers()), address(&request));
-    let caller = match authenticate(&gate.app, token, address).await {
-        Ok(caller) => caller,
+    if let Some(context) = request.extensions().get::<RequestContext>() {
+        context.belongs_to(caller.scope.organization);
+    }
+    let address = match source.known().and_then(|address| address_check(&caller, address)) {
+        Ok(address) => address,
+        Err(problem) => {
+            // Known all the same, so the answer tells how they stand; it costs them nothing.
+            let standing = deadline.keep(rates::look(&gate.app, &caller)).await;
+            let mut response = problem.into_response();
+            standing.unwrap_or_default().put(response.headers_mut());
+            return response;
+        }
+    };
+    gate.app.keys().note_use(&caller);
+    let allowed = gate.scope_check(&caller, needs.scope);
+    let room = rates::Room::of(needs, &request, allowed.is_ok());
+    let rates = rates::admit(&gate.app, &caller, room);
+    let (headers, admitted) = match deadline.keep(rates).await {
+        Ok(admitted) => admitted,
         Err(problem) => return problem.into_response(),
     };
-    let (headers, admitted) = gate.app.limiter().admit(caller.scope.organization, caller.key);
-    let admitted = admitted.and_then(|()| scope_check(&caller, needed));
-    let mut response = match admitted.and_then(|()| gate.introduce(&caller, &mut request)) {
-        Ok(()) => within_deadline(&gate.app, request, next).await,
+    let admitted = admitted.and_then(|place| {
+        allowed?;
+        gate.introduce(&caller, address, &mut request)?;
+        Ok(place)
+    });
+    let mut response = match admitted {
+        Ok(_place) => deadline
+            .keep(conditions(&gate.app, needs, request, next))
+            .await
+            .unwrap_or_else(IntoResponse::into_response),
         Err(problem) => problem.into_response(),
     };
     headers.put(response.headers_mut());
     response
 }
 
-async fn within_deadline(app: &App, request: Request, next: Next) -> Response {
-    let deadline = Duration::from_millis(app.config().request_timeout_ms);
-    let answered = tokio::time::timeout(deadline, next.run(request)).await;
-    answered.unwrap_or_else(|_| Problem::timeout(format!("no answer within {deadline:?}")).into_response())
+/// When the answer has to have begun.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    after: Duration,
+}
+
+impl Deadline {
+    fn of(app: &App) -> Self {
+        let after = Duration::from_millis(app.config().request_timeout_ms);
+        Self {
+            at: Instant::now() + after,
+            after,
+        }
+    }
+
+    async fn keep<T>(self, work: impl Future<Output = T>) -> Result<T, Problem> {
+        let late = |_| Problem::timeout(format!("no answer within {:?}", self.after));
+        timeout_at(self.at, work).await.map_err(late)
+    }
 }
 
 impl Gate {
-    /// What the operation needs; `None` when the path knows no such method.
-    fn scope_needed(&self, request: &Request) -> Option<KeyScope> {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map_or("", MatchedPath::as_str);
-        let route = route.strip_prefix(self.base).unwrap_or(route);
-        let is_head = request.method() == Method::HEAD;
-        let method = if is_head { &Method::GET } else { request.method() };
-        self.operations
-            .scope_of(method, route)
-            .map(|needed| needed.max(self.floor))
+    /// Keys need what the base asks for at least, and people a role with the rights that the operation needs.
+    fn scope_check(&self, caller: &keys::Caller, needed: KeyScope) -> Result<(), Problem> {
+        let (needed, role) = match &caller.who {
+            Who::Key { .. } => (needed.max(self.floor), None),
+            Who::User { .. } => (needed, MemberRole::with_scope(needed)),
+        };
+        if caller.may(needed) {
+            return Ok(());
+        }
+        if let Some(role) = role {
+            return Err(insufficient_role(role));
+        }
+        let message = format!("This needs an API key with the scope {}.", needed.name());
+        Err(Problem::new(Reason::InsufficientScope, message).with("required_scope", needed.name()))
     }
 
-    fn introduce(&self, caller: &keys::Caller, request: &mut Request) -> Result<(), Problem> {
+    fn introduce(&self, caller: &keys::Caller, address: IpAddr, request: &mut Request) -> Result<(), Problem> {
         let context = request.extensions().get::<RequestContext>().cloned();
         let context = context.ok_or_else(|| Problem::internal("a gate without the envelope round it"))?;
         request.extensions_mut().insert(Caller {
             scope: caller.scope,
             base: self.base,
             context,
+            actor: caller.actor(),
+            authority: caller.authority(),
+            address,
+            conditions: Conditions::default(),
         });
         Ok(())
     }
 }
 
-fn scope_check(caller: &keys::Caller, needed: KeyScope) -> Result<(), Problem> {
-    if caller.may(needed) {
-        return Ok(());
-    }
-    let message = format!("The API key needs the scope {} for this.", needed.name());
-    Err(Problem::new(Reason::InsufficientScope, message).with("required_scope", needed.name()))
-}
-
-async fn authenticate(app: &App, token: Result<Option<String>, ()>, address: IpAddr) -> Result<keys::Caller, Problem> {
-    let refusal = match token {
-        Ok(None) => {
-            return Err(Problem::unauthorized(
-                Reason::MissingCredentials,
-                "No credentials were given.",
-            ));
+/// A key may be held to networks; people come from everywhere.
+fn address_check(caller: &keys::Caller, address: IpAddr) -> Result<IpAddr, Problem> {
+    let is_allowed = match &caller.who {
+        Who::Key { ip_allowlist, .. } => {
+            ip_allowlist.is_empty() || ip_allowlist.iter().any(|network| network.contains(address))
         }
-        Ok(Some(token)) => match app.keys().authenticate(&token).await {
-            Ok(caller) => return Ok(caller),
-            Err(AuthenticationError::Refused(refusal)) => reason(refusal, &token),
-            Err(AuthenticationError::Store(error)) => return Err(domain::Error::from(error).into()),
-        },
-        Err(()) => Reason::MalformedCredentials,
+        Who::User { .. } => true,
     };
-    app.attempts().failed(address)?;
-    Err(Problem::unauthorized(refusal, sentence(refusal)))
-}
-
-/// `Ok(None)` without a header; `Err` when it is there and isn't one bearer token.
-fn bearer(headers: &HeaderMap) -> Result<Option<String>, ()> {
-    let mut given = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = given.next() else { return Ok(None) };
-    let value = value.to_str().map_err(|_| ())?;
-    let (scheme, token) = value.split_once(' ').ok_or(())?;
-    let token = token.trim();
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ');
-    if is_bearer && given.next().is_none() {
-        Ok(Some(token.to_owned()))
-    } else {
-        Err(())
+    if is_allowed {
+        return Ok(address);
     }
+    let message = format!("The API key may not be used from {address}.");
+    Err(Problem::new(Reason::IpNotAllowed, message).with("ip", address.to_string()))
 }
 
-fn reason(refusal: KeyRefusal, token: &str) -> Reason {
-    match refusal {
-        // Three parts with dots between: a JWT. No issuer is configured, so none is valid.
-        KeyRefusal::Malformed if token.split('.').count() == 3 => Reason::InvalidToken,
-        KeyRefusal::Malformed => Reason::MalformedCredentials,
-        KeyRefusal::Invalid => Reason::InvalidApiKey,
-        KeyRefusal::Revoked => Reason::RevokedApiKey,
-        KeyRefusal::Expired => Reason::ExpiredApiKey,
-    }
+/// Where a request comes from before which no gate stands; the last hop that is known, where a proxy wrote nonsense.
+pub(crate) fn source_address(app: &App, request: &Request) -> IpAddr {
+    Source::of(peer(request), request.headers(), &app.config().trusted_proxies).address
 }
 
-fn sentence(reason: Reason) -> &'static str {
-    match reason {
-        Reason::InvalidToken => "The token is not valid here.",
-        Reason::InvalidApiKey => "There is no such API key.",
-        Reason::RevokedApiKey => "The API key was revoked.",
-        Reason::ExpiredApiKey => "The API key has expired.",
-        _ => "The Authorization header does not hold one bearer token of ours.",
-    }
-}
-
-fn address(request: &Request) -> IpAddr {
+fn peer(request: &Request) -> IpAddr {
     request
         .extensions()
         .get::<Peer>()

@@ -1,16 +1,24 @@
-//! JSON read strictly: a key that stands twice is a fault, and nesting has a limit.
+//! JSON read strictly: a key that stands twice is a fault, as is U+0000, and nesting has a limit.
 
-use std::{cell::RefCell, fmt};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
-use contract::{FieldFault, FieldReason};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use contract::{FieldFault, FieldReason, escaped};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Deeper JSON than any request needs.
 const DEPTH_MAX: usize = 32;
 
-/// Duplicates noted; more say nothing new.
-const DUPLICATES_MAX: usize = 100;
+/// Faults noted; more say nothing new.
+const FAULTS_MAX: usize = 100;
+
+/// Most entries of one array or object, and most values in all. More than any request needs: and a checker of schemas
+/// notes every fault of every value before it tells the first.
+const ENTRIES_MAX: usize = 10_000;
+const VALUES_MAX: usize = 20_000;
 
 /// The text is not JSON that we read.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +31,7 @@ pub(crate) struct Malformed {
     pub(crate) message: String,
 }
 
-/// The value, and a fault for each key that stands twice.
+/// The value, and a fault for each key that stands twice and each text that nobody can keep.
 pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Vec<FieldFault>), Malformed> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = position(&bytes[..error.valid_up_to()]);
@@ -33,19 +41,25 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Vec<FieldFault>), Malformed> 
             message: "The body is not valid UTF-8.".to_owned(),
         }
     })?;
-    let duplicates = RefCell::new(Vec::new());
+    let (faults, values) = (RefCell::new(Vec::new()), Cell::new(0));
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let seed = Strict {
         place: None,
-        duplicates: &duplicates,
+        faults: &faults,
+        values: &values,
     };
     let value = seed
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     match value {
-        Ok(value) => Ok((value, duplicates.into_inner())),
+        Ok(value) => Ok((value, faults.into_inner())),
         Err(error) => Err(malformed(&error)),
     }
+}
+
+/// Whether something was left out of the value because it holds too much; of what is left nothing is worth saying.
+pub(crate) fn is_cut(faults: &[FieldFault]) -> bool {
+    faults.iter().any(|fault| fault.reason == FieldReason::TooLong)
 }
 
 fn malformed(error: &serde_json::Error) -> Malformed {
@@ -85,7 +99,7 @@ impl Place<'_> {
         let mut next = Some(self);
         while let Some(place) = next {
             tokens.push(match place.token {
-                Token::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+                Token::Key(key) => format!("/{}", escaped(key)),
                 Token::Index(index) => format!("/{index}"),
             });
             next = place.parent;
@@ -97,7 +111,9 @@ impl Place<'_> {
 
 struct Strict<'a> {
     place: Option<&'a Place<'a>>,
-    duplicates: &'a RefCell<Vec<FieldFault>>,
+    faults: &'a RefCell<Vec<FieldFault>>,
+    /// Read so far.
+    values: &'a Cell<usize>,
 }
 
 impl<'a> Strict<'a> {
@@ -122,15 +138,51 @@ impl<'a> Strict<'a> {
     {
         Strict {
             place: Some(place),
-            duplicates: self.duplicates,
+            faults: self.faults,
+            values: self.values,
         }
     }
 
-    fn duplicate(&self, place: &Place<'_>) {
-        let mut duplicates = self.duplicates.borrow_mut();
-        if duplicates.len() < DUPLICATES_MAX {
-            let message = "This key stands twice in the same object.";
-            duplicates.push(FieldFault::in_body(&place.pointer(), FieldReason::Duplicate, message));
+    /// Whether a container with so many entries takes no more.
+    fn is_full(&self, entries: usize) -> bool {
+        entries == ENTRIES_MAX || self.values.get() >= VALUES_MAX
+    }
+
+    /// Tells, whatever else was told, that a container with so many entries has more than it may.
+    fn too_long(&self, entries: usize) {
+        let (place, what, max) = match entries {
+            ENTRIES_MAX => (self.place, "entries", ENTRIES_MAX),
+            _ => (None, "values in all", VALUES_MAX),
+        };
+        let mut faults = self.faults.borrow_mut();
+        if place.is_none() && is_cut(&faults) {
+            return;
+        }
+        let pointer = place.map(Place::pointer).unwrap_or_default();
+        let fault = FieldFault::in_body(
+            &pointer,
+            FieldReason::TooLong,
+            format!("Must have at most {max} {what}."),
+        );
+        faults.push(fault.with("max", max));
+    }
+
+    fn fault(&self, place: Option<&Place<'_>>, reason: FieldReason, message: &str) {
+        let mut faults = self.faults.borrow_mut();
+        if faults.len() < FAULTS_MAX {
+            let pointer = place.map(Place::pointer).unwrap_or_default();
+            faults.push(FieldFault::in_body(&pointer, reason, message));
+        }
+    }
+
+    /// `PostgreSQL` can't keep U+0000, in text or in JSON, so nobody may send it.
+    fn text(&self, place: Option<&Place<'_>>, text: &str) {
+        if text.contains('\0') {
+            self.fault(
+                place,
+                FieldReason::InvalidFormat,
+                "Text can't hold the character U+0000.",
+            );
         }
     }
 }
@@ -139,6 +191,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.values.set(self.values.get() + 1);
         deserializer.deserialize_any(self)
     }
 }
@@ -173,10 +226,12 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        self.text(self.place, value);
         Ok(value.into())
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        self.text(self.place, &value);
         Ok(value.into())
     }
 
@@ -184,6 +239,13 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut items = Vec::new();
         loop {
             let place = self.below(Token::Index(items.len()))?;
+            if self.is_full(items.len()) {
+                if access.next_element::<IgnoredAny>()?.is_some() {
+                    self.too_long(items.len());
+                    while access.next_element::<IgnoredAny>()?.is_some() {}
+                }
+                return Ok(Value::Array(items));
+            }
             match access.next_element_seed(self.at(&place))? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
@@ -193,15 +255,26 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
-        while let Some(key) = access.next_key::<String>()? {
+        loop {
+            if self.is_full(object.len()) {
+                if access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    self.too_long(object.len());
+                    while access.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                }
+                return Ok(Value::Object(object));
+            }
+            let Some(key) = access.next_key::<String>()? else {
+                return Ok(Value::Object(object));
+            };
             let place = self.below::<A::Error>(Token::Key(&key))?;
+            self.text(Some(&place), &key);
             let value = access.next_value_seed(self.at(&place)).map_err(A::Error::custom)?;
             if object.contains_key(&key) {
-                self.duplicate(&place);
+                let message = "This key stands twice in the same object.";
+                self.fault(Some(&place), FieldReason::Duplicate, message);
             }
             object.insert(key, value);
         }
-        Ok(Value::Object(object))
     }
 }
 
@@ -221,11 +294,32 @@ mod tests {
     #[test]
     fn long_keys_are_cut_where_a_fault_names_them() {
         let long = "k".repeat(400_000);
-        let text = format!("{{\"{long}\":[{}]}}", vec![r#"{"x":1,"x":1}"#; 10_000].join(","));
+        let text = format!("{{\"{long}\":[{}]}}", vec![r#"{"x":1,"x":1}"#; 5_000].join(","));
         let (_, faults) = read(text.as_bytes()).unwrap();
-        assert_eq!(faults.len(), DUPLICATES_MAX);
+        assert_eq!(faults.len(), FAULTS_MAX);
         let told: usize = faults.iter().map(|fault| fault.pointer.len() + fault.field.len()).sum();
-        assert!(told < DUPLICATES_MAX * 200, "{told}");
+        assert!(told < FAULTS_MAX * 200, "{told}");
+    }
+
+    #[test]
+    fn what_holds_more_than_any_request_needs_is_cut_and_told_once() {
+        let many = |item: &str, count: usize| format!("[{}]", vec![item; count].join(","));
+        let entries: Vec<_> = (0..=ENTRIES_MAX).map(|number| format!("\"{number}\":1")).collect();
+        for (text, pointer) in [
+            (format!("{{\"l\":{}}}", many("{}", 350_000)), "/l"),
+            (format!("{{\"l\":{}}}", many("1", ENTRIES_MAX + 1)), "/l"),
+            (format!("{{\"o\":{{{}}}}}", entries.join(",")), "/o"),
+            (many(&many("[[]]", 200), 200), ""),
+        ] {
+            let (value, faults) = read(text.as_bytes()).unwrap();
+            assert!(is_cut(&faults));
+            let told: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+            assert_eq!(told, [pointer]);
+            assert!(value.to_string().len() < 400_000);
+        }
+        let (value, faults) = read(many("1", ENTRIES_MAX).as_bytes()).unwrap();
+        assert_eq!((value.as_array().unwrap().len(), faults.len()), (ENTRIES_MAX, 0));
+        assert!(read(many("[", 20_000).as_bytes()).is_err());
     }
 
     #[test]

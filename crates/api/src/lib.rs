@@ -5,6 +5,8 @@
 
 mod app;
 mod bare;
+mod changing;
+mod conditions;
 mod config;
 mod document;
 mod envelope;
@@ -12,18 +14,19 @@ mod extract;
 mod form;
 mod formats;
 mod gate;
+mod head;
 mod health;
 mod json;
 mod limits;
 mod operation;
 mod pages;
-mod places;
 mod problem;
 mod reply;
 mod router;
 mod routes;
 mod schema;
 mod server;
+mod support;
 
 pub use app::{App, AppParts, MetricsText, ReadyProbe};
 pub use config::{ApiConfig, RateLimitConfig};
@@ -31,5 +34,6 @@ pub use document::openapi;
 pub use envelope::{RequestContext, X_REQUEST_ID};
 pub use gate::Peer;
 pub use problem::Problem;
-pub use router::{router, router_with};
+pub use router::{Front, router, router_with};
 pub use server::{serve, serve_router};
+pub use support::request_lines;

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use contract::{FieldFault, Reason};
+use contract::{Code, FieldFault, MemberRole, Reason, challenge};
+use domain::billing::{PaymentPages, Shortfall, Unpaid};
 use hyper::{
     HeaderMap, StatusCode,
     header::{ALLOW, CONTENT_RANGE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
 use crate::ApiConfig;
@@ -26,8 +28,12 @@ pub struct Problem {
     reason: Reason,
     message: String,
     details: Map<String, Value>,
+    /// Of fields; they stand among the details.
+    faults: Vec<FieldFault>,
     headers: Box<HeaderMap>,
     source: Option<Cause>,
+    /// Whether the same request will always be refused so.
+    is_for_good: bool,
 }
 
 /// A cause that is only a sentence.
@@ -42,14 +48,20 @@ impl Problem {
             reason,
             message: message.into(),
             details: Map::new(),
+            faults: Vec::new(),
             headers: Box::default(),
             source: None,
+            is_for_good: false,
         }
     }
 
     /// Adds a fact; whatever the message mentions belongs here too.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        debug_assert!(
+            !matches!(name, "reason" | "fields"),
+            "{name} is written beside the facts"
+        );
         self.details.insert(name.to_owned(), value.into());
         self
     }
@@ -59,6 +71,19 @@ impl Problem {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
+    }
+
+    /// Says that nothing but another request can help: no later state of ours, no other time.
+    #[must_use]
+    pub(crate) fn for_good(self) -> Self {
+        Self {
+            is_for_good: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_for_good(&self) -> bool {
+        self.is_for_good
     }
 
     /// Adds a header of the answer.
@@ -88,8 +113,10 @@ impl Problem {
             [fault] => format!("The field {} is not valid: {}", name_of(fault), fault.message),
             _ => format!("{} fields are not valid.", faults.len() + omitted),
         };
-        let fields = serde_json::to_value(faults).unwrap_or_default();
-        let problem = Self::new(Reason::InvalidFields, message).with("fields", fields);
+        let problem = Self {
+            faults,
+            ..Self::new(Reason::InvalidFields, message)
+        };
         if omitted == 0 {
             problem
         } else {
@@ -113,22 +140,49 @@ impl Problem {
             .with("remaining", 0)
     }
 
-    /// No credentials that are valid. `challenge` follows the realm in `WWW-Authenticate`.
-    pub fn unauthorized(reason: Reason, message: &str) -> Self {
-        let challenge = if reason == Reason::MissingCredentials {
-            "Bearer realm=\"callwright\"".to_owned()
-        } else {
-            format!("Bearer realm=\"callwright\", error=\"invalid_token\", error_description=\"{message}\"")
-        };
-        Self::new(reason, message).header(WWW_AUTHENTICATE, challenge)
+    /// Counts a refusal by the limit that it came from; there are few, and all are ours.
+    pub(crate) fn note_refusal(&self) {
+        if self.reason.code() != Code::RateLimitExceeded {
+            return;
+        }
+        let policy = self.details.get("policy").and_then(Value::as_str);
+        let policy = policy.unwrap_or_else(|| self.reason.name()).to_owned();
+        metrics::counter!("callwright_limited_total", "policy" => policy).increment(1);
+    }
+
+    /// No credentials, or none that are valid.
+    pub fn unauthorized(reason: Reason) -> Self {
+        let problem = Self::new(reason, unauthorized_message(reason));
+        let challenge = challenge::challenge(reason).into_iter();
+        challenge.fold(problem, |problem, challenge| {
+            problem.header(WWW_AUTHENTICATE, challenge)
+        })
+    }
+
+    /// Credentials of a kind that isn't known here, which in the challenge count as none.
+    pub(crate) fn unauthorized_by_another_scheme() -> Self {
+        let problem = Self::unauthorized(Reason::MalformedCredentials);
+        problem.header(WWW_AUTHENTICATE, challenge::UNKNOWN)
+    }
+
+    /// Nothing of ours was wrong where a signature stands in place of credentials, so the challenge only names the realm.
+    pub(crate) fn badly_signed(reason: Reason, message: &str) -> Self {
+        Self::new(reason, message).header(WWW_AUTHENTICATE, challenge::UNKNOWN)
+    }
+
+    /// The organisation may not spend.
+    fn unpaid(unpaid: &Unpaid) -> Self {
+        Self {
+            details: unpaid.details(),
+            ..Self::new(unpaid.reason(), unpaid.message())
+        }
     }
 
     /// What an answer without a `Problem` means: from the router, the HTTP library or a layer of somebody else's.
-    pub fn from_bare(status: StatusCode, headers: &HeaderMap, config: &ApiConfig) -> Self {
+    pub fn from_bare(status: StatusCode, headers: &HeaderMap, config: &ApiConfig, pages: &PaymentPages) -> Self {
         match status.as_u16() {
-            401 => Self::unauthorized(Reason::MissingCredentials, "No credentials were given."),
-            402 => Self::new(Reason::SubscriptionInactive, "The subscription is not active.")
-                .with("redirect_url", "/settings/billing"),
+            401 => Self::unauthorized(Reason::MissingCredentials),
+            402 => Self::unpaid(&Shortfall::SubscriptionInactive.on(pages)),
             403 => Self::new(Reason::InsufficientScope, "The credentials do not allow this."),
             404 => Self::new(Reason::RouteNotFound, "There is no such route."),
             405 => method_not_allowed(headers),
@@ -151,7 +205,7 @@ impl Problem {
     }
 
     /// The cause, for the log.
-    pub(crate) fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync)> {
+    pub(crate) fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.source.as_deref()
     }
 
@@ -160,12 +214,9 @@ impl Problem {
         &self.message
     }
 
-    /// `error.details`, the reason first.
-    pub(crate) fn details(&self) -> Map<String, Value> {
-        let mut details = Map::new();
-        details.insert("reason".to_owned(), self.reason.name().into());
-        details.extend(self.details.clone());
-        details
+    /// `error.details`.
+    pub(crate) fn details(&self) -> Details<'_> {
+        Details(self)
     }
 
     /// Headers that belong to the answer.
@@ -175,6 +226,42 @@ impl Problem {
 
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.reason.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// `error.details` of a problem: the reason first, then the facts, then the faults of fields.
+pub(crate) struct Details<'problem>(&'problem Problem);
+
+impl Serialize for Details<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Problem {
+            reason,
+            details,
+            faults,
+            ..
+        } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("reason", reason.name())?;
+        for (name, fact) in details {
+            map.serialize_entry(name, fact)?;
+        }
+        if *reason == Reason::InvalidFields {
+            map.serialize_entry("fields", faults)?;
+        }
+        map.end()
+    }
+}
+
+/// The sentence for people; the one for programs is [`challenge::challenge`].
+fn unauthorized_message(reason: Reason) -> &'static str {
+    match reason {
+        Reason::MissingCredentials => "No credentials were given. Send the header `Authorization: Bearer cw_…`.",
+        Reason::InvalidToken => "The token in the header `Authorization: Bearer …` is not valid here.",
+        Reason::ExpiredToken => "The token in the header `Authorization: Bearer …` has expired.",
+        Reason::InvalidApiKey => "There is no such API key as the one in the header `Authorization: Bearer cw_…`.",
+        Reason::RevokedApiKey => "The API key in the header `Authorization: Bearer cw_…` was revoked.",
+        Reason::ExpiredApiKey => "The API key in the header `Authorization: Bearer cw_…` has expired.",
+        _ => "The Authorization header does not hold one bearer token of ours. Send `Authorization: Bearer cw_…`.",
     }
 }
 
@@ -245,7 +332,9 @@ impl From<domain::Error> for Problem {
                 details,
                 ..Self::new(reason, message)
             },
+            E::Role { required } => insufficient_role(required),
             E::ConcurrentCalls { limit } => concurrent_calls(limit),
+            E::PaymentRequired(unpaid) => Self::unpaid(&unpaid),
             E::Provider(failure) => provider(*failure),
             E::Internal { doing, source } => {
                 let chain = domain::Error::Internal { doing, source };
@@ -253,6 +342,12 @@ impl From<domain::Error> for Problem {
             }
         }
     }
+}
+
+/// Who asks is known; their role is too low.
+pub(crate) fn insufficient_role(required: MemberRole) -> Problem {
+    let message = format!("This needs the role {}.", required.name());
+    Problem::new(Reason::InsufficientRole, message).with("required_role", required.name())
 }
 
 /// Longer than any id; what a client wrote in place of one may be as large as a body.
@@ -293,6 +388,14 @@ fn provider(failure: domain::ProviderFailure) -> Problem {
 }
 
 #[cfg(test)]
+impl Problem {
+    /// `error.details`, to look into.
+    pub(crate) fn facts(&self) -> Value {
+        serde_json::to_value(self.details()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -301,7 +404,8 @@ mod tests {
         let known: Vec<u16> = contract::Code::ALL.iter().map(|code| code.status()).collect();
         for status in 400..600 {
             let status = StatusCode::from_u16(status).unwrap_or_default();
-            let problem = Problem::from_bare(status, &HeaderMap::new(), &ApiConfig::default());
+            let (config, pages) = (ApiConfig::default(), PaymentPages::default());
+            let problem = Problem::from_bare(status, &HeaderMap::new(), &config, &pages);
             assert!(known.contains(&problem.status().as_u16()), "{status}");
         }
     }
@@ -311,16 +415,16 @@ mod tests {
         let fault = FieldFault::in_body("/x", contract::FieldReason::UnknownField, "unknown");
         let problem = Problem::invalid(vec![fault; 250]);
         assert_eq!(
-            problem.details()["fields"].as_array().map(Vec::len),
+            problem.facts()["fields"].as_array().map(Vec::len),
             Some(FAULTS_TOLD_MAX)
         );
-        assert_eq!(problem.details()["omitted"], 150);
+        assert_eq!(problem.facts()["omitted"], 150);
     }
 
     #[test]
     fn a_cause_never_reaches_message_or_details() {
         let problem = Problem::from(domain::Error::internal("reading", "MARKER"));
-        assert!(!format!("{}{:?}", problem.message(), problem.details()).contains("MARKER"));
+        assert!(!format!("{}{:?}", problem.message(), problem.facts()).contains("MARKER"));
         let chain = problem
             .source()
             .map(|source| std::error::Error::source(source).map(ToString::to_string));

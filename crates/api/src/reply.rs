@@ -4,16 +4,19 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use contract::{Envelope, FieldFault, FieldReason, ListEnvelope, Pagination};
-use domain::records::{Listing, Page};
+use contract::{ListEnvelope, Pagination};
+use domain::{
+    change::{etag, etag_of_text},
+    records::{Listing, Page},
+};
 use hyper::{
     StatusCode,
-    header::{CONTENT_TYPE, HeaderValue, LOCATION},
+    header::{CONTENT_TYPE, ETAG, HeaderValue, LOCATION},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Problem, gate::Caller};
+use crate::{Problem, RequestContext, changing::enveloped, gate::Caller};
 
 /// Where in a list to look.
 #[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
@@ -31,8 +34,8 @@ pub(crate) struct PageQuery {
     pub(crate) offset: u64,
     /// `next_cursor` of the page before.
     #[serde(default)]
-    #[schema(nullable = false)]
-    #[param(nullable = false)]
+    #[schema(nullable = false, format = "uuid")]
+    #[param(nullable = false, format = "uuid")]
     pub(crate) cursor: Option<String>,
 }
 
@@ -42,54 +45,59 @@ pub(crate) fn default_limit() -> u32 {
 
 impl PageQuery {
     /// For the store: one thing more than the page holds, to know whether anything follows.
-    pub(crate) fn page(&self) -> Result<Page, Problem> {
-        let before = self.cursor.as_deref().map(Uuid::parse_str).transpose();
-        let before = before.map_err(|_| {
-            let message = "This is no cursor that a page gave.";
-            Problem::invalid(vec![FieldFault::in_query(
-                "cursor",
-                FieldReason::InvalidFormat,
-                message,
-            )])
-        })?;
-        if before.is_some() && self.offset > 0 {
-            let message = "An offset and a cursor do not go together.";
-            let fault = FieldFault::in_query("offset", FieldReason::ConflictsWith, message);
-            return Err(Problem::invalid(vec![fault.with("field", "cursor")]));
-        }
-        // The databases count in signed numbers.
-        let offset = self.offset.min(i64::MAX as u64);
-        Ok(Page {
+    pub(crate) fn page(&self) -> Page {
+        Page {
             limit: self.limit + 1,
-            offset,
-            before,
-        })
+            // The databases count in signed numbers.
+            offset: self.offset.min(i64::MAX as u64),
+            // Its form was checked with the schema.
+            before: self.cursor.as_deref().and_then(|cursor| cursor.parse().ok()),
+        }
+    }
+}
+
+/// 200, to who is known by something else than credentials.
+pub(crate) fn data_without_caller(context: &RequestContext, data: impl Serialize) -> Response {
+    match serde_json::to_vec(&data) {
+        Ok(data) => json(StatusCode::OK, enveloped(&data, &context.meta())),
+        Err(error) => unwritable(&error),
     }
 }
 
 impl Caller {
     /// 200.
     pub(crate) fn data(&self, data: impl Serialize) -> Response {
-        Self::json(
-            StatusCode::OK,
-            &Envelope {
-                data,
-                meta: self.context.meta(),
-            },
-        )
+        self.one(StatusCode::OK, data)
+    }
+
+    /// 200, for a thing that shows more than what its version is made of.
+    pub(crate) fn data_of_version(&self, data: impl Serialize, version: impl Serialize) -> Response {
+        let mut response = self.one(StatusCode::OK, data);
+        let tag = etag(&version).ok().and_then(|tag| HeaderValue::try_from(tag).ok());
+        if let Some(tag) = tag {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        response
     }
 
     /// 201, and where the new thing is.
     pub(crate) fn created(&self, path: &str, data: impl Serialize) -> Response {
-        let mut response = Self::json(
-            StatusCode::CREATED,
-            &Envelope {
-                data,
-                meta: self.context.meta(),
-            },
-        );
+        let mut response = self.one(StatusCode::CREATED, data);
         if let Ok(location) = HeaderValue::try_from(format!("{}{path}", self.base)) {
             response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+
+    /// One thing and its version.
+    fn one(&self, status: StatusCode, data: impl Serialize) -> Response {
+        let data = match serde_json::to_vec(&data) {
+            Ok(data) => data,
+            Err(error) => return unwritable(&error),
+        };
+        let mut response = json(status, enveloped(&data, &self.context.meta()));
+        if let Ok(tag) = HeaderValue::try_from(etag_of_text(&data)) {
+            response.headers_mut().insert(ETAG, tag);
         }
         response
     }
@@ -118,26 +126,70 @@ impl Caller {
             has_more,
             next_cursor,
         };
-        Self::json(
-            StatusCode::OK,
-            &ListEnvelope {
-                data,
-                pagination,
-                meta: self.context.meta(),
-            },
-        )
-    }
-
-    fn json(status: StatusCode, body: &impl Serialize) -> Response {
-        match serde_json::to_vec(body) {
-            Ok(bytes) => {
-                let mut response = (status, Body::from(bytes)).into_response();
-                response
-                    .headers_mut()
-                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response
-            }
-            Err(error) => Problem::internal(format!("an answer that can't be written: {error}")).into_response(),
+        let body = ListEnvelope {
+            data,
+            pagination,
+            meta: self.context.meta(),
+        };
+        match serde_json::to_vec(&body) {
+            Ok(bytes) => json(StatusCode::OK, bytes),
+            Err(error) => unwritable(&error),
         }
     }
 }
+
+fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
+    let mut response = (status, Body::from(bytes)).into_response();
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn unwritable(error: &serde_json::Error) -> Response {
+    Problem::internal(format!("an answer that can't be written: {error}")).into_response()
+}
+
+/// The query of a list: where to look, and filters, each with bounds of its schema in brackets.
+macro_rules! list_query {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ident $(($($bound:tt)+))?,)+ }) => {
+        $(#[$about])*
+        #[derive(serde::Serialize, serde::Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
+        #[serde(deny_unknown_fields)]
+        #[into_params(parameter_in = Query)]
+        pub(crate) struct $name {
+            /// Most things on the page.
+            #[serde(default = "crate::reply::default_limit")]
+            #[schema(minimum = 1, maximum = 100)]
+            #[param(minimum = 1, maximum = 100, default = 50)]
+            limit: u32,
+            /// Things to skip. Not with `cursor`.
+            #[serde(default)]
+            #[param(minimum = 0, default = 0)]
+            offset: u64,
+            /// `next_cursor` of the page before.
+            #[serde(default)]
+            #[schema(nullable = false, format = "uuid")]
+            #[param(nullable = false, format = "uuid")]
+            cursor: Option<String>,
+            $(
+                $(#[$doc])*
+                #[serde(default)]
+                #[schema(nullable = false $(, $($bound)+)?)]
+                #[param(nullable = false $(, $($bound)+)?)]
+                $field: Option<$type>,
+            )+
+        }
+
+        impl $name {
+            fn page_query(&self) -> crate::reply::PageQuery {
+                crate::reply::PageQuery {
+                    limit: self.limit,
+                    offset: self.offset,
+                    cursor: self.cursor.clone(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use list_query;

@@ -2,13 +2,15 @@
 //!
 //! The only file that touches the `jsonschema` crate.
 
+mod mend;
+
 use std::{
     any::TypeId,
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use contract::{FieldFault, FieldReason as R};
+use contract::{FieldFault, FieldReason as R, escaped};
 use jsonschema::{
     ValidationError, Validator,
     error::{TypeKind, ValidationErrorKind as K},
@@ -124,6 +126,15 @@ impl Shape {
                 }
             }
             K::OneOfNotValid { context } | K::AnyOf { context } => self.tell_branches(context, error, value, faults),
+            // An object that may have no fields at all; the error itself holds only the first field's value.
+            K::FalseSchema if value.pointer(at).is_some_and(Value::is_object) => {
+                let given = value.pointer(at).and_then(Value::as_object).into_iter().flatten();
+                faults.extend(
+                    given
+                        .take(UNKNOWN_MAX)
+                        .map(|(name, _)| unknown(&below(at, name), name, &[])),
+                );
+            }
             kind => faults.push(simple(at, kind, error.instance())),
         }
     }
@@ -172,47 +183,61 @@ impl Shape {
     }
 }
 
-/// `value` as a `T`, or every fault that it has: those of form and, where the rest can be read all the same, those
-/// that `rules` finds.
+/// All that is wrong with a value.
+pub(crate) struct Faults {
+    pub(crate) all: Vec<FieldFault>,
+    /// Whether the schema alone found them, which says the same of the same value at any time. What rules find may
+    /// follow from the hour or the configuration.
+    pub(crate) of_schema_alone: bool,
+}
+
+/// `value` as a `T`, or every fault that it has: those of form and those that `rules` finds in what can be read.
 pub(crate) fn read<T: ToSchema + DeserializeOwned + 'static>(
     value: Value,
     mut faults: Vec<FieldFault>,
     place: Place,
     rules: impl FnOnce(&T) -> Vec<FieldFault>,
-) -> Result<T, Vec<FieldFault>> {
-    faults.extend(Shape::of::<T>().faults(&value));
+) -> Result<T, Faults> {
+    if crate::json::is_cut(&faults) {
+        return Err(Faults {
+            all: faults,
+            of_schema_alone: true,
+        });
+    }
+    let shape = Shape::of::<T>();
+    faults.extend(shape.faults(&value));
+    let mut broken = Vec::new();
     if faults.is_empty() {
         match serde_path_to_error::deserialize(value) {
-            Ok(read) => return Ok(read),
+            Ok(read) => {
+                broken = rules(&read);
+                if broken.is_empty() {
+                    return Ok(read);
+                }
+            }
             Err(error) => faults.push(from_serde(&error)),
         }
     } else {
-        let read = serde_json::from_value(without_unknown(value, &faults));
-        join(&mut faults, read.map(|read| rules(&read)).unwrap_or_default());
+        let read = serde_json::from_value(shape.mended(value, &faults));
+        broken = read.map(|read| rules(&read)).unwrap_or_default();
+        broken.retain(|fault| !is_told(&faults, &fault.pointer));
     }
-    Err(match place {
+    let of_schema_alone = broken.is_empty();
+    faults.extend(broken);
+    let all = match place {
         Place::Body => faults,
         Place::Query => faults.into_iter().map(in_query).collect(),
-    })
+    };
+    Err(Faults { all, of_schema_alone })
 }
 
-/// The value without fields that nobody knows, so that the others can be read.
-fn without_unknown(mut value: Value, faults: &[FieldFault]) -> Value {
-    for fault in faults.iter().filter(|fault| fault.reason == R::UnknownField) {
-        let Some((parent, token)) = fault.pointer.rsplit_once('/') else {
-            continue;
-        };
-        if let Some(parent) = value.pointer_mut(parent).and_then(Value::as_object_mut) {
-            parent.remove(&token.replace("~1", "/").replace("~0", "~"));
-        }
-    }
-    value
-}
-
-/// Adds the faults at values of which nothing is told yet.
-fn join(faults: &mut Vec<FieldFault>, further: Vec<FieldFault>) {
-    let told: HashSet<_> = faults.iter().map(|fault| fault.pointer.clone()).collect();
-    faults.extend(further.into_iter().filter(|fault| !told.contains(&fault.pointer)));
+/// Whether something is told already of the value at `pointer`, or of one round it.
+fn is_told(faults: &[FieldFault], pointer: &str) -> bool {
+    let is_within = |fault: &FieldFault| {
+        let rest = pointer.strip_prefix(&*fault.pointer);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    faults.iter().any(is_within)
 }
 
 /// What the schema can't state but the type can: an integer written `5.0`, a number too large for its type.
@@ -248,7 +273,7 @@ fn fault(pointer: &str, reason: R, message: impl Into<String>) -> FieldFault {
 }
 
 fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("{pointer}/{}", escaped(name))
 }
 
 fn unknown(pointer: &str, name: &str, known: &[String]) -> FieldFault {

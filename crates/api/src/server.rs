@@ -1,17 +1,15 @@
 //! The accept loop: deadlines for slow clients, a cap on connections, an orderly end.
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use axum::Router;
-use hyper::{Request, body::Incoming, server::conn::http1::Builder};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use domain::places::{Place, Places};
+use hyper::{Request, body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -19,20 +17,18 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt as _;
 
 use crate::{
-    App, Peer, Problem,
-    bare::{self, Enveloped},
+    App, Front, Peer, Problem,
+    bare::{self, Enveloped, Unread},
     limits::network,
-    places::{Place, Places},
 };
 
 /// Most headers of a request.
 const HEADERS_MAX: usize = 100;
 
 /// Most bytes of a request's head; also the read buffer of a connection.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Refused connections that are told so at once; more are closed without a word.
 const REFUSALS_MAX: usize = 64;
@@ -46,13 +42,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves `app` until `shutdown`, then lets requests under way finish within the configured time while new ones are
 /// told that the server is stopping.
 pub async fn serve(listener: TcpListener, app: App, shutdown: CancellationToken) {
-    let router = crate::router(app.clone());
-    serve_router(listener, app, router, shutdown).await;
+    let front = crate::router(app.clone());
+    serve_router(listener, app, front, shutdown).await;
 }
 
 /// As [`serve`], with a router made by [`crate::router_with`].
-pub async fn serve_router(listener: TcpListener, app: App, router: Router, shutdown: CancellationToken) {
-    let server = Server::new(app, router);
+pub async fn serve_router(listener: TcpListener, app: App, front: Front, shutdown: CancellationToken) {
+    let server = Server::new(app.clone(), front);
+    let watched = server.app.clone();
+    server
+        .tracker
+        .spawn(async move { watched.load().lag().watch(watched.stop_token()).await });
+    let ended = CancellationToken::new();
+    let end = ended.clone().drop_guard();
+    let recorder = tokio::spawn(async move { app.recorder().run(ended).await });
     tokio::select! {
         () = server.accept_all(&listener) => {}
         () = shutdown.cancelled() => {}
@@ -74,11 +77,14 @@ pub async fn serve_router(listener: TcpListener, app: App, router: Router, shutd
         );
     }
     server.abort.cancel();
+    // Last of all, so that the failures of the last moment are kept too.
+    drop(end);
+    let _ = recorder.await;
 }
 
 struct Server {
     app: App,
-    router: Router,
+    front: Front,
     /// HTTP/1.1 only: what its library refuses by itself becomes an envelope, which HTTP/2's frames do not allow.
     http: Builder,
     places: Arc<Semaphore>,
@@ -93,12 +99,13 @@ struct Server {
 
 /// What a connection holds while it lives.
 struct Held {
-    _of_address: Place<IpAddr>,
+    /// None for a proxy that is trusted: whoever comes through it shares its address.
+    _of_address: Option<Place<IpAddr>>,
     _of_server: OwnedSemaphorePermit,
 }
 
 impl Server {
-    fn new(app: App, router: Router) -> Self {
+    fn new(app: App, front: Front) -> Self {
         let head_patience = Duration::from_millis(app.config().header_timeout_ms);
         let mut http = Builder::new();
         // The wait for a head begins with the connection, so one that says nothing ends too.
@@ -115,7 +122,7 @@ impl Server {
             drain: CancellationToken::new(),
             abort: CancellationToken::new(),
             app,
-            router,
+            front,
         }
     }
 
@@ -136,17 +143,19 @@ impl Server {
         let _ = stream.set_nodelay(true);
         match self.place(peer.ip()) {
             Ok(place) => self.serve_one(stream, peer, place),
-            Err(problem) => self.turn_away(stream, &problem),
+            Err(problem) => self.turn_away(stream, peer.ip(), &problem),
         }
     }
 
     fn place(&self, address: IpAddr) -> Result<Held, Problem> {
         let config = self.app.config();
         let (limit, limit_of_one) = (config.connections_max, config.connections_per_address_max);
-        let of_address = self.addresses.take(network(address), limit_of_one).ok_or_else(|| {
+        let is_proxy = config.trusted_proxies.iter().any(|proxies| proxies.contains(address));
+        let of_address = self.addresses.take(network(address), limit_of_one);
+        if of_address.is_none() && !is_proxy {
             let message = "This address has no place for another connection.";
-            Problem::no_place("connections_per_address", limit_of_one, message)
-        })?;
+            return Err(Problem::no_place("connections_per_address", limit_of_one, message));
+        }
         let of_server = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             let message = "The server has no place for another connection.";
             Problem::no_place("connections", limit, message)
@@ -157,11 +166,11 @@ impl Server {
         })
     }
 
-    fn turn_away(&self, stream: TcpStream, problem: &Problem) {
+    fn turn_away(&self, stream: TcpStream, peer: IpAddr, problem: &Problem) {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        let bytes = bare::answer(problem, &**self.app.clock());
+        let bytes = bare::answer(problem, &self.app, peer);
         tokio::spawn(async move {
             let _permit = permit;
             let _ = timeout(REFUSAL_TIME_MAX, refuse(stream, bytes)).await;
@@ -169,12 +178,15 @@ impl Server {
     }
 
     fn serve_one(&self, stream: TcpStream, peer: SocketAddr, place: Held) {
-        let router = self.router.clone();
-        let service = tower::service_fn(move |mut request: Request<Incoming>| {
+        let front = self.front.clone();
+        let unread = Unread::default();
+        let io = Enveloped::new(TokioIo::new(stream), self.app.clone(), peer.ip(), unread.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(|body| unread.watch(body));
             request.extensions_mut().insert(Peer(peer));
-            router.clone().oneshot(request)
+            let front = front.clone();
+            async move { Ok::<_, Infallible>(front.answer(request).await) }
         });
-        let io = Enveloped::new(TokioIo::new(stream), Arc::clone(self.app.clock()));
         let http = self.http.clone();
         // A connection of after the signal answers once that the server is stopping, and closes by that answer.
         let drain = if self.drain.is_cancelled() {
@@ -185,7 +197,7 @@ impl Server {
         let abort = self.abort.clone();
         self.tracker.spawn(async move {
             let _place = place;
-            let connection = http.serve_connection(io, TowerToHyperService::new(service));
+            let connection = http.serve_connection(io, service);
             tokio::pin!(connection);
             let result = tokio::select! {
                 result = connection.as_mut() => result,

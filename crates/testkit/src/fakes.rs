@@ -29,6 +29,8 @@ pub enum Outcome {
     Fails(ProviderFault),
     /// The carrier panics.
     Panics,
+    /// The carrier says nothing, ever.
+    Hangs,
 }
 
 /// A carrier without wires. Keeps sessions, so that tests can publish their events and end them.
@@ -65,6 +67,28 @@ impl FakeCarrier {
         sessions.get(&call).expect("the call is live").events.publish(event);
     }
 
+    /// The other side hangs up; comes back once the record was written, or was tried to be.
+    pub async fn hang_up(&self, call: CallId) {
+        let plan = self.take(call).expect("the call is live");
+        self.finish(plan).await;
+    }
+
+    /// The session of a live call is gone, and left no word.
+    pub fn lose(&self, call: CallId) {
+        drop(self.take(call).expect("the call is live"));
+    }
+
+    /// Whether a session holds the call.
+    pub fn holds(&self, call: CallId) -> bool {
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.contains_key(&call)
+    }
+
+    fn take(&self, call: CallId) -> Option<SessionPlan> {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.remove(&call)
+    }
+
     async fn finish(&self, plan: SessionPlan) {
         let now = self.calls.now();
         let said = self
@@ -74,7 +98,8 @@ impl FakeCarrier {
             .remove(&plan.call.id);
         let ending = CallEnding {
             turns: said.unwrap_or_default(),
-            answered_at: Some(now),
+            // It answers at once.
+            answered_at: Some(plan.call.started_at),
             recorded: true,
             ..CallEnding::before_answer(CallStatus::Completed, EndReason::AgentHangup, now, None)
         };
@@ -115,17 +140,12 @@ impl Carrier for Shared {
                 Err(failure)
             }
             Outcome::Panics => panic!("MARKER in a panic"),
+            Outcome::Hangs => std::future::pending().await,
         }
     }
 
     fn end(&self, call: CallId) -> bool {
-        let session = self
-            .0
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&call);
-        let Some(plan) = session else { return false };
+        let Some(plan) = self.0.take(call) else { return false };
         let carrier = Arc::clone(&self.0);
         tokio::spawn(async move { carrier.finish(plan).await });
         true

@@ -25,13 +25,15 @@ impl Logs {
     /// Listens from now on.
     pub fn listen() -> Self {
         let lines = Buffer::default();
-        let subscriber = tracing_subscriber::fmt()
+        let layer = tracing_subscriber::fmt::layer()
             .with_writer(lines.clone())
             .with_ansi(false)
-            .finish();
+            .with_filter(LevelFilter::INFO);
         Self {
             lines,
-            _guard: tracing::subscriber::set_default(subscriber),
+            _guard: tracing::subscriber::set_default(
+                tracing_subscriber::registry().with(api::request_lines()).with(layer),
+            ),
         }
     }
 
@@ -46,6 +48,21 @@ impl Logs {
             .with_writer(lines.clone())
             .with_ansi(false)
             .with_filter(filter);
+        Self {
+            lines,
+            _guard: tracing::subscriber::set_default(
+                tracing_subscriber::registry().with(api::request_lines()).with(layer),
+            ),
+        }
+    }
+
+    /// Listens to what is asked of the database instead; of `SQLite` only what does not read on the calling thread.
+    pub fn of_statements() -> Self {
+        let lines = Buffer::default();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(lines.clone())
+            .with_ansi(false)
+            .with_filter(Targets::new().with_target("sqlx::query", LevelFilter::DEBUG));
         Self {
             lines,
             _guard: tracing::subscriber::set_default(tracing_subscriber::registry().with(layer)),

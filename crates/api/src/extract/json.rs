@@ -1,6 +1,6 @@
 //! The body, as JSON that was checked against the schema of its type.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use axum::{
     body::Body,
@@ -11,14 +11,16 @@ use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
+    http::request::Parts,
 };
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     App, Problem,
+    conditions::QueryFaults,
     form::Form,
     json,
-    schema::{self, Place},
+    schema::{self, Faults, Place},
 };
 
 /// Most of a refused body that is read and thrown away, so that the client gets to read the refusal.
@@ -30,6 +32,9 @@ const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 /// A request body of type `T`.
 pub(crate) struct ApiJson<T>(pub(crate) T);
 
+/// As [`ApiJson`], where no body at all is as good as an empty object.
+pub(crate) struct ApiMaybeJson<T>(pub(crate) T);
+
 impl<T: Form> FromRequest<App> for ApiJson<T> {
     type Rejection = Problem;
 
@@ -37,15 +42,49 @@ impl<T: Form> FromRequest<App> for ApiJson<T> {
         let (parts, body) = request.into_parts();
         content_type(&parts.headers)?;
         let bytes = collect(body, app).await?;
-        let (value, faults) = json::read(&bytes).map_err(|malformed| {
-            Problem::new(Reason::MalformedJson, malformed.message)
-                .with("line", malformed.line)
-                .with("column", malformed.column)
-        })?;
-        schema::read(value, faults, Place::Body, |form: &T| form.faults(app))
-            .map(Self)
-            .map_err(Problem::invalid)
+        read(&parts, &bytes, app).map(Self)
     }
+}
+
+impl<T: Form> FromRequest<App> for ApiMaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = collect(body, app).await?;
+        if bytes.is_empty() {
+            return read(&parts, b"{}", app).map(Self);
+        }
+        content_type(&parts.headers)?;
+        read(&parts, &bytes, app).map(Self)
+    }
+}
+
+/// Faults of the query come with those of the body.
+fn read<T: Form>(parts: &Parts, bytes: &[u8], app: &App) -> Result<T, Problem> {
+    let (value, faults) = json::read(bytes).map_err(|malformed| {
+        Problem::new(Reason::MalformedJson, malformed.message)
+            .with("line", malformed.line)
+            .with("column", malformed.column)
+            .for_good()
+    })?;
+    let form = schema::read(value, faults, Place::Body, |form: &T| form.faults(app));
+    let of_query = parts.extensions.get::<QueryFaults>();
+    let of_query = of_query.map(|faults| faults.0.clone()).unwrap_or_default();
+    let faults = match form {
+        Ok(form) if of_query.is_empty() => return Ok(form),
+        Ok(_) => Faults {
+            all: Vec::new(),
+            of_schema_alone: true,
+        },
+        Err(faults) => faults,
+    };
+    let problem = Problem::invalid(faults.all.into_iter().chain(of_query).collect());
+    Err(if faults.of_schema_alone {
+        problem.for_good()
+    } else {
+        problem
+    })
 }
 
 fn content_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -81,7 +120,7 @@ fn content_type(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// The whole body, at most as large and as late as configured.
-async fn collect(mut body: Body, app: &App) -> Result<Vec<u8>, Problem> {
+pub(crate) async fn collect(mut body: Body, app: &App) -> Result<Vec<u8>, Problem> {
     let (max, patience) = (
         app.config().body_bytes_max,
         Duration::from_millis(app.config().body_timeout_ms),
@@ -98,9 +137,7 @@ async fn collect(mut body: Body, app: &App) -> Result<Vec<u8>, Problem> {
             .await
             .map_err(|_| too_slow(patience))?;
         let Some(frame) = frame else { return Ok(bytes) };
-        let frame = frame.map_err(|error| {
-            Problem::new(Reason::RequestTimeout, "The body ended before it was complete.").because(error)
-        })?;
+        let frame = frame.map_err(broken)?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > max {
             drop(bytes);
@@ -109,6 +146,20 @@ async fn collect(mut body: Body, app: &App) -> Result<Vec<u8>, Problem> {
         }
         bytes.extend_from_slice(&data);
     }
+}
+
+/// A body that ended early, or whose chunks are none.
+fn broken(error: axum::Error) -> Problem {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref().map(std::io::Error::kind);
+        if kind.is_some_and(|kind| matches!(kind, ErrorKind::InvalidInput | ErrorKind::InvalidData)) {
+            return Problem::new(Reason::MalformedHeader, "The chunks of the body can't be read.")
+                .with("header", "Transfer-Encoding");
+        }
+        cause = error.source();
+    }
+    Problem::new(Reason::RequestTimeout, "The body ended before it was complete.").because(error)
 }
 
 fn too_slow(patience: Duration) -> Problem {

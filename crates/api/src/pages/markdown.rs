@@ -65,8 +65,8 @@ fn table(lines: &[&str]) -> String {
     format!("<table>{}</table>", rows.collect::<String>())
 }
 
-/// Code first: nothing inside it is markup.
-fn inline(text: &str) -> String {
+/// One line as HTML. Code first: nothing inside it is markup.
+pub(super) fn inline(text: &str) -> String {
     let mut out = String::new();
     for (index, part) in text.split('`').enumerate() {
         if index % 2 == 1 {

@@ -10,7 +10,11 @@ use super::*;
 fn told<T: ToSchema + DeserializeOwned + 'static>(value: Value) -> Vec<(String, R)> {
     match read::<T>(value, Vec::new(), Place::Body, |_| Vec::new()) {
         Ok(_) => Vec::new(),
-        Err(faults) => faults.into_iter().map(|fault| (fault.pointer, fault.reason)).collect(),
+        Err(faults) => faults
+            .all
+            .into_iter()
+            .map(|fault| (fault.pointer, fault.reason))
+            .collect(),
     }
 }
 
@@ -147,6 +151,7 @@ fn unknown_fields_come_with_the_nearest_name() {
     let value = agent(&json!({ "greting": {}, "zzz": 1, "turn": { "endpoint": "smart" } }));
     let faults = read::<AgentCreate>(value, Vec::new(), Place::Body, |_| Vec::new()).unwrap_err();
     let meant: Vec<_> = faults
+        .all
         .iter()
         .map(|fault| fault.params.get("did_you_mean").and_then(Value::as_str))
         .collect();
@@ -162,7 +167,7 @@ fn values_outside_a_set_come_with_the_set() {
         |_| Vec::new(),
     )
     .unwrap_err();
-    assert_eq!(faults[0].params["allowed"], json!(["agent", "user"]));
+    assert_eq!(faults.all[0].params["allowed"], json!(["agent", "user"]));
 }
 
 #[test]
@@ -191,4 +196,36 @@ fn formats_of_calls_and_trunks_are_checked() {
 fn what_only_the_type_can_refuse_still_has_a_pointer() {
     let port = json!({ "name": "t", "host": "h", "port": 5060.0 });
     assert_eq!(told::<TrunkCreate>(port), [("/port".to_owned(), R::WrongType)]);
+}
+
+#[test]
+fn rules_speak_of_all_that_can_be_read_beside_a_fault() {
+    let value = json!({
+        "name": 5,
+        "voice_id": "v",
+        "inactivity_messages": [{ "after": "soon", "message": "a" }, 7, { "message": "b" }],
+        "max_duration": "1d",
+        "temperature": 2,
+        "first_speaker": "nobody",
+        "zzz": 1,
+    });
+    let mut read_as = None;
+    let rules = |agent: &AgentCreate| {
+        read_as = Some(agent.clone());
+        [
+            "/name",
+            "/inactivity_messages/0",
+            "/inactivity_messages/1/message",
+            "/script",
+        ]
+        .map(|pointer| FieldFault::in_body(pointer, R::TooLong, "Too long."))
+        .to_vec()
+    };
+    let faults = read::<AgentCreate>(value, Vec::new(), Place::Body, rules).unwrap_err();
+    assert!(!faults.of_schema_alone);
+    let agent = read_as.unwrap();
+    assert_eq!((agent.voice_id.as_str(), agent.inactivity_messages.len()), ("v", 3));
+    let of_rules = faults.all.iter().filter(|fault| fault.reason == R::TooLong);
+    let of_rules: Vec<_> = of_rules.map(|fault| fault.pointer.as_str()).collect();
+    assert_eq!(of_rules, ["/inactivity_messages/0", "/script"], "nothing twice");
 }

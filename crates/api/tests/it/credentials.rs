@@ -1,5 +1,6 @@
 //! Who asks, and what they may.
 
+use domain::Change;
 use std::time::Duration;
 
 use contract::{KeyScope, Timestamp};
@@ -15,7 +16,7 @@ async fn credentials_that_are_no_good_say_why() {
     let expiring = app.key_with(&[KeyScope::Read], Some(soon)).await.key;
     let revoked = app.key_with(&[KeyScope::Read], None).await;
     app.keys
-        .key_revoke(app.scope, &revoked.record.id.to_string())
+        .key_revoke(&Change::by_system(app.scope), &revoked.record.id.to_string())
         .await
         .unwrap();
     app.clock.advance(Duration::from_secs(2));
@@ -26,16 +27,21 @@ async fn credentials_that_are_no_good_say_why() {
         .collect();
     let unknown = format!("cw_{}", &unknown[3..]);
     let client = app.client_with(None);
-    for (header, reason) in [
-        (None, "missing_credentials"),
-        (Some(format!("Basic {}", app.key)), "malformed_credentials"),
-        (Some("Bearer".to_owned()), "malformed_credentials"),
-        (Some(format!("Bearer {} {}", app.key, app.key)), "malformed_credentials"),
-        (Some("Bearer cw_short".to_owned()), "malformed_credentials"),
-        (Some(format!("Bearer {unknown}")), "invalid_api_key"),
-        (Some(format!("Bearer {expiring}")), "expired_api_key"),
-        (Some(format!("Bearer {}", revoked.key)), "revoked_api_key"),
-        (Some("Bearer eyJh.eyJz.c2ln".to_owned()), "invalid_token"),
+    for (header, reason, is_no_token) in [
+        (None, "missing_credentials", true),
+        (Some(format!("Basic {}", app.key)), "malformed_credentials", true),
+        (Some(app.key.clone()), "malformed_credentials", true),
+        (Some("Bearer".to_owned()), "malformed_credentials", false),
+        (
+            Some(format!("Bearer {} {}", app.key, app.key)),
+            "malformed_credentials",
+            false,
+        ),
+        (Some("Bearer cw_short".to_owned()), "malformed_credentials", false),
+        (Some(format!("Bearer {unknown}")), "invalid_api_key", false),
+        (Some(format!("Bearer {expiring}")), "expired_api_key", false),
+        (Some(format!("Bearer {}", revoked.key)), "revoked_api_key", false),
+        (Some("Bearer eyJh.eyJz.c2ln".to_owned()), "invalid_token", false),
     ] {
         let request = client.request(Method::GET, "/agents");
         let request = header
@@ -44,10 +50,20 @@ async fn credentials_that_are_no_good_say_why() {
         let answer = client.send(request).await;
         assert_eq!(answer.details(), json!({ "reason": reason }), "{header:?}");
         assert!(
-            answer
-                .header("www-authenticate")
-                .starts_with("Bearer realm=\"callwright\"")
+            answer.json()["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("`Authorization: Bearer"),
+            "{answer}"
         );
+        let challenge = answer.header("www-authenticate");
+        let realm = "Bearer realm=\"callwright\"";
+        if is_no_token {
+            assert_eq!(challenge, realm, "{header:?}");
+        } else {
+            let error = format!("{realm}, error=\"invalid_token\", error_description=\"");
+            assert!(challenge.starts_with(&error), "{challenge}");
+        }
     }
 }
 

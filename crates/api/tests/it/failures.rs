@@ -77,8 +77,8 @@ async fn a_panic_is_an_internal_error_and_the_connection_lives_on() {
 #[tokio::test]
 async fn any_status_that_any_layer_answers_bare_becomes_an_envelope() {
     let routes = [
-        400, 402, 403, 404, 406, 408, 409, 410, 413, 414, 415, 416, 417, 418, 422, 425, 429, 431, 451, 500, 501, 502,
-        503, 504, 507,
+        400, 401, 402, 403, 404, 405, 406, 408, 409, 410, 413, 414, 415, 416, 417, 418, 422, 425, 429, 431, 451, 500,
+        501, 502, 503, 504, 507,
     ];
     let router = routes.iter().fold(Router::new(), |router, status| {
         let status = StatusCode::from_u16(*status).unwrap();
@@ -93,7 +93,8 @@ async fn any_status_that_any_layer_answers_bare_becomes_an_envelope() {
         assert!(!String::from_utf8_lossy(&answer.body).contains("MARKER"), "{status}");
     }
     for (status, pair) in [
-        (405, "not_found.route_not_found"),
+        (401, "unauthorized.missing_credentials"),
+        (405, "not_found.method_not_allowed"),
         (415, "bad_request.unsupported_media_type"),
         (409, "validation_error.invalid_state"),
         (503, "rate_limit_exceeded.overload"),

@@ -63,3 +63,40 @@ async fn calls_are_filtered_exactly() {
         );
     }
 }
+
+#[tokio::test]
+async fn numbers_are_filtered_exactly() {
+    let app = TestApp::start().await;
+    let (agent, another) = (app.agent().await, app.agent().await);
+    let mut numbers = Vec::new();
+    for (phone_number, direction) in [
+        ("+14155550100", "inbound"),
+        ("+14155550101", "outbound"),
+        ("+14155550102", "inbound"),
+    ] {
+        let number = app.number(phone_number).await;
+        let owner = if phone_number.ends_with('2') { &another } else { &agent };
+        let assign = json!({ "number_id": number, "agent_id": owner, "direction": direction });
+        app.client().post("/telephony/numbers/assign", &assign).await.ok();
+        numbers.push(number);
+    }
+    numbers.reverse();
+    for (query, found) in [
+        (String::new(), &numbers[..]),
+        (format!("agent_id={agent}"), &numbers[1..]),
+        (format!("agent_id={another}"), &numbers[..1]),
+        ("agent_id=nobody".to_owned(), &[]),
+        ("phone_number=%2B14155550101".to_owned(), &numbers[1..2]),
+        ("phone_number=%2B1415555010".to_owned(), &[]),
+        (format!("phone_number=%2B14155550102&agent_id={agent}"), &[]),
+        (format!("agent_id={agent}&limit=1&offset=1"), &numbers[2..]),
+    ] {
+        let page = app.client().get(&format!("/telephony/numbers?{query}")).await.json();
+        assert_eq!(ids(&page), found, "{query}");
+    }
+    let refused = app.client().get("/telephony/numbers?direction=inbound").await;
+    assert_eq!(
+        refused.faults(),
+        [("?direction".to_owned(), "unknown_field".to_owned())]
+    );
+}

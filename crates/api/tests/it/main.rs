@@ -1,19 +1,40 @@
 //! The API through real HTTP.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audit;
+mod billing;
 mod calls;
+mod changes;
+mod clock;
 mod credentials;
+mod database;
 mod document;
+mod endings;
 mod events;
 mod failures;
 mod fields;
+mod idempotency;
+mod keys;
 mod limits;
 mod lists;
+mod load;
+mod members;
+mod nodes;
+mod operator;
 mod order;
+mod order_pairs;
 mod ratchet;
+mod raw;
 mod recordings;
+mod repeated;
+mod requests;
 mod resources;
 mod secrets;
 mod shapes;
+mod shared_limits;
 mod sockets;
+mod source;
+mod stripe;
+mod stripe_floods;
 mod tenancy;
+mod tokens;

@@ -1,6 +1,6 @@
 //! Nothing leaves in another shape.
 
-use reqwest::Method;
+use reqwest::{Method, header::HeaderValue, redirect::Policy};
 use serde_json::json;
 use testkit::TestApp;
 
@@ -15,6 +15,11 @@ async fn what_the_router_refuses_is_not_found() {
         "/api/v2/agents",
         "/docs/errors/none",
         "/docs/errors/not_found/none",
+        // What can't be decoded names nothing.
+        "/docs/errors/%FF",
+        "/docs/errors/not_found/%FF",
+        "/docs/operations/%FF",
+        "/docs/schemas/%FF",
     ] {
         assert_eq!(client.get(path).await.pair(), "not_found.route_not_found", "{path}");
     }
@@ -126,7 +131,12 @@ async fn pages_and_catalogues_are_served_to_anybody() {
     let app = TestApp::start().await;
     let client = app.client_with(None);
     for (path, needle) in [
-        ("/docs", "POST /api/public/v1/calls"),
+        ("/docs", "/api/public/v1/calls"),
+        ("/docs/search?q=place+call", "/docs/operations/call_create"),
+        ("/docs/operations/call_create", "curl -X POST"),
+        ("/docs/schemas/CallCreate", "agent_id"),
+        ("/docs/assets/docs.css", "--text"),
+        ("/docs/assets/docs.js", "use strict"),
         ("/docs/errors", "insufficient_credits"),
         ("/docs/errors/not_found", "resource_not_found"),
         ("/docs/errors/bad_request/malformed_json", "What to do"),
@@ -139,6 +149,28 @@ async fn pages_and_catalogues_are_served_to_anybody() {
         let answer = client.get(path).await;
         answer.ok();
         assert!(String::from_utf8_lossy(&answer.body).contains(needle), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_only_knows_the_host_is_sent_to_the_reference() {
+    let app = TestApp::start().await;
+    let http = reqwest::Client::builder().no_proxy().redirect(Policy::none());
+    let http = http.build().unwrap();
+    for (path, status) in [("/", 302), ("/docs/", 308)] {
+        let url = format!("http://{}{path}", app.address);
+        let answer = http.get(&url).send().await.unwrap();
+        let headers = answer.headers();
+        assert_eq!(
+            (answer.status().as_u16(), &headers["location"]),
+            (status, &HeaderValue::from_static("/docs"))
+        );
+        assert!(headers.contains_key("x-request-id"), "{path}");
+        let refused = app.client().send(http.post(&url)).await;
+        assert_eq!(
+            (refused.pair().as_str(), &refused.headers["allow"]),
+            ("not_found.method_not_allowed", &HeaderValue::from_static("GET,HEAD"))
+        );
     }
 }
 

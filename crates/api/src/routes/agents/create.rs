@@ -26,6 +26,6 @@ pub(crate) async fn agent_create(
     State(app): State<App>,
     ApiJson(body): ApiJson<AgentCreate>,
 ) -> Result<Response, Problem> {
-    let agent = app.agents().agent_create(caller.scope, body).await?;
+    let agent = app.agents().agent_create(&caller.creates("/agents"), body).await?;
     Ok(caller.created(&format!("/agents/{}", agent.id), agent))
 }

@@ -26,6 +26,6 @@ pub(crate) async fn agent_delete(
     State(app): State<App>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, Problem> {
-    app.agents().agent_delete(caller.scope, &id).await?;
+    app.agents().agent_delete(&caller.change(), &id).await?;
     Ok(caller.deleted())
 }

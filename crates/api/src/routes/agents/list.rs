@@ -26,6 +26,6 @@ pub(crate) async fn agent_list(
     State(app): State<App>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    let agents = app.agents().agent_list(caller.scope, query.page()?).await?;
+    let agents = app.agents().agent_list(caller.scope, query.page()).await?;
     Ok(caller.list(&query, agents, |agent| agent.id.0))
 }

@@ -33,6 +33,6 @@ pub(crate) async fn agent_numbers(
     ApiPath(id): ApiPath,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    let numbers = app.telephony().agent_numbers(caller.scope, &id, query.page()?).await?;
+    let numbers = app.telephony().agent_numbers(caller.scope, &id, query.page()).await?;
     Ok(caller.list(&query, numbers, |number| number.id.0))
 }

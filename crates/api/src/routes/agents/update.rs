@@ -33,5 +33,5 @@ pub(crate) async fn agent_update(
     ApiPath(id): ApiPath,
     ApiJson(body): ApiJson<AgentUpdate>,
 ) -> Result<Response, Problem> {
-    Ok(caller.data(app.agents().agent_update(caller.scope, &id, body).await?))
+    Ok(caller.data(app.agents().agent_update(&caller.change(), &id, body).await?))
 }

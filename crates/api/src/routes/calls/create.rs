@@ -43,6 +43,6 @@ pub(crate) async fn call_create(
     State(app): State<App>,
     ApiJson(body): ApiJson<CallCreate>,
 ) -> Result<Response, Problem> {
-    let call = app.calls().call_create(caller.scope, body).await?;
+    let call = app.calls().call_create(&caller.creates("/calls"), body).await?;
     Ok(caller.created(&format!("/calls/{}", call.id), call))
 }

@@ -26,6 +26,6 @@ pub(crate) async fn call_delete(
     State(app): State<App>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, Problem> {
-    app.calls().call_delete(caller.scope, &id).await?;
+    app.calls().call_delete(&caller.change(), &id).await?;
     Ok(caller.deleted())
 }

@@ -1,10 +1,15 @@
 //! `POST /calls/{id}/end`
 
 use axum::{extract::State, response::Response};
-use contract::{Call, Envelope, KeyScope, Reason};
+use contract::{Call, Empty, Envelope, KeyScope, Reason};
 use utoipa_axum::routes;
 
-use crate::{App, Problem, extract::ApiPath, gate::Caller, operation::Operation};
+use crate::{
+    App, Problem,
+    extract::{ApiMaybeJson, ApiPath},
+    gate::Caller,
+    operation::Operation,
+};
 
 /// Route, document, scope and errors.
 pub(super) fn operation() -> Operation {
@@ -19,12 +24,14 @@ pub(super) fn operation() -> Operation {
     path = "/calls/{id}/end",
     tag = "Calls",
     params(("id" = String, Path, description = "Its id")),
+    request_body(content = Option<Empty>, description = "Nothing, or an empty object"),
     responses((status = 200, description = "The call as it is now", body = Envelope<Call>)),
 )]
 pub(crate) async fn call_end(
     caller: Caller,
     State(app): State<App>,
     ApiPath(id): ApiPath,
+    ApiMaybeJson(Empty {}): ApiMaybeJson<Empty>,
 ) -> Result<Response, Problem> {
-    Ok(caller.data(app.calls().call_end(caller.scope, &id).await?))
+    Ok(caller.data(app.calls().call_end(&caller.change(), &id).await?))
 }

@@ -9,15 +9,14 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use contract::{Call, CallEvent, ErrorBody, KeyScope, LaterFailure, OrganizationId};
+use contract::{Call, CallEvent, KeyScope, LaterFailure, OrganizationId};
+use domain::places::Place;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::routes;
 
-use crate::{
-    App, Problem, RequestContext, envelope, extract::ApiPath, gate::Caller, operation::Operation, places::Place,
-};
+use crate::{App, Problem, RequestContext, envelope, extract::ApiPath, gate::Caller, operation::Operation};
 
 /// Route, document, scope and errors.
 pub(super) fn operation() -> Operation {
@@ -96,11 +95,7 @@ impl Watch {
         let LaterFailure {
             code, message, details, ..
         } = failure;
-        let details = Some(details);
-        error_event(&envelope::body(
-            ErrorBody { code, message, details },
-            self.context.meta(),
-        ))
+        error_event(&envelope::body((&code, &message, &details), self.context.meta()))
     }
 
     fn error(&self, problem: &Problem) -> Event {

@@ -3,7 +3,6 @@
 use axum::{extract::State, response::Response};
 use contract::{AgentId, Call, CallDirection, CallStatus, KeyScope, ListEnvelope};
 use domain::records::CallFilter;
-use serde::{Deserialize, Serialize};
 use utoipa_axum::routes;
 use uuid::Uuid;
 
@@ -12,7 +11,7 @@ use crate::{
     extract::ApiQuery,
     gate::Caller,
     operation::Operation,
-    reply::{PageQuery, default_limit},
+    reply::{PageQuery, list_query},
 };
 
 /// Route, document, scope and errors.
@@ -20,51 +19,23 @@ pub(super) fn operation() -> Operation {
     Operation::new(KeyScope::Read, routes!(call_list), &[])
 }
 
-/// Which calls, and which page of them. Filters are exact.
-#[derive(Serialize, Deserialize, utoipa::ToSchema, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct CallQuery {
-    /// Most things on the page.
-    #[serde(default = "default_limit")]
-    #[schema(minimum = 1, maximum = 100)]
-    #[param(minimum = 1, maximum = 100, default = 50)]
-    limit: u32,
-    /// Things to skip. Not with `cursor`.
-    #[serde(default)]
-    #[param(minimum = 0, default = 0)]
-    offset: u64,
-    /// `next_cursor` of the page before.
-    #[serde(default)]
-    #[schema(nullable = false)]
-    #[param(nullable = false)]
-    cursor: Option<String>,
-    /// Of this agent.
-    #[serde(default)]
-    #[schema(nullable = false)]
-    #[param(nullable = false)]
-    agent_id: Option<String>,
-    /// In this state.
-    #[serde(default)]
-    #[schema(nullable = false)]
-    #[param(nullable = false)]
-    status: Option<CallStatus>,
-    /// Of this direction.
-    #[serde(default)]
-    #[schema(nullable = false)]
-    #[param(nullable = false)]
-    direction: Option<CallDirection>,
+list_query! {
+    /// Which calls, and which page of them. Filters are exact.
+    CallQuery {
+        /// Of this agent.
+        agent_id: String,
+        /// In this state.
+        status: CallStatus,
+        /// Of this direction.
+        direction: CallDirection,
+    }
 }
 
 impl CallQuery {
     fn split(self) -> (CallFilter, PageQuery) {
-        // Text that is no id names no agent, so nothing matches; the nil id matches nothing either.
-        let agent = self.agent_id.map(|id| id.parse().unwrap_or(AgentId(Uuid::nil())));
-        let page = PageQuery {
-            limit: self.limit,
-            offset: self.offset,
-            cursor: self.cursor,
-        };
+        let page = self.page_query();
+        // Text that is no id names no agent, so nothing matches; nor does the last of all ids.
+        let agent = self.agent_id.map(|id| id.parse().unwrap_or(AgentId(Uuid::max())));
         (
             CallFilter {
                 agent,
@@ -92,6 +63,6 @@ pub(crate) async fn call_list(
     ApiQuery(query): ApiQuery<CallQuery>,
 ) -> Result<Response, Problem> {
     let (filter, query) = query.split();
-    let calls = app.calls().call_list(caller.scope, filter, query.page()?).await?;
+    let calls = app.calls().call_list(caller.scope, filter, query.page()).await?;
     Ok(caller.list(&query, calls, |call| call.id.0))
 }

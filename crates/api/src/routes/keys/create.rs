@@ -26,6 +26,6 @@ pub(crate) async fn key_create(
     State(app): State<App>,
     ApiJson(body): ApiJson<ApiKeyCreate>,
 ) -> Result<Response, Problem> {
-    let created = app.keys().key_create(caller.scope, body).await?;
+    let created = app.keys().key_create(&caller.creates("/api-keys"), body).await?;
     Ok(caller.created(&format!("/api-keys/{}", created.record.id), created))
 }

@@ -26,6 +26,6 @@ pub(crate) async fn key_list(
     State(app): State<App>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    let keys = app.keys().key_list(caller.scope, query.page()?).await?;
+    let keys = app.keys().key_list(caller.scope, query.page()).await?;
     Ok(caller.list(&query, keys, |key| key.id.0))
 }

@@ -1,19 +1,19 @@
 //! `DELETE /api-keys/{id}`
 
 use axum::{extract::State, response::Response};
-use contract::KeyScope;
+use contract::{KeyScope, Reason};
 use utoipa_axum::routes;
 
 use crate::{App, Problem, extract::ApiPath, gate::Caller, operation::Operation};
 
 /// Route, document, scope and errors.
 pub(super) fn operation() -> Operation {
-    Operation::new(KeyScope::Admin, routes!(key_revoke), &[])
+    Operation::new(KeyScope::Admin, routes!(key_revoke), &[Reason::InvalidState])
 }
 
 /// Revoke an API key
 ///
-/// It stops working at once; its record stays.
+/// It stops working at once; its record stays. Only who revoked it may do so again.
 #[utoipa::path(
     delete,
     path = "/api-keys/{id}",
@@ -26,6 +26,6 @@ pub(crate) async fn key_revoke(
     State(app): State<App>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, Problem> {
-    app.keys().key_revoke(caller.scope, &id).await?;
+    app.keys().key_revoke(&caller.change(), &id).await?;
     Ok(caller.deleted())
 }

@@ -30,5 +30,5 @@ pub(crate) async fn number_assign(
     State(app): State<App>,
     ApiJson(body): ApiJson<NumberAssign>,
 ) -> Result<Response, Problem> {
-    Ok(caller.data(app.telephony().number_assign(caller.scope, body).await?))
+    Ok(caller.data(app.telephony().number_assign(&caller.change(), body).await?))
 }

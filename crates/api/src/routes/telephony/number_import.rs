@@ -34,6 +34,9 @@ pub(crate) async fn number_import(
     State(app): State<App>,
     ApiJson(body): ApiJson<NumberImport>,
 ) -> Result<Response, Problem> {
-    let number = app.telephony().number_import(caller.scope, body).await?;
+    let number = app
+        .telephony()
+        .number_import(&caller.creates("/telephony/numbers"), body)
+        .await?;
     Ok(caller.created(&format!("/telephony/numbers/{}", number.id), number))
 }

@@ -26,6 +26,6 @@ pub(crate) async fn number_release(
     State(app): State<App>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, Problem> {
-    app.telephony().number_release(caller.scope, &id).await?;
+    app.telephony().number_release(&caller.change(), &id).await?;
     Ok(caller.deleted())
 }

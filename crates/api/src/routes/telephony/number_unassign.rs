@@ -26,5 +26,5 @@ pub(crate) async fn number_unassign(
     State(app): State<App>,
     ApiJson(body): ApiJson<NumberUnassign>,
 ) -> Result<Response, Problem> {
-    Ok(caller.data(app.telephony().number_unassign(caller.scope, body).await?))
+    Ok(caller.data(app.telephony().number_unassign(&caller.change(), body).await?))
 }

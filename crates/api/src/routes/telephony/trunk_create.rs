@@ -26,6 +26,9 @@ pub(crate) async fn trunk_create(
     State(app): State<App>,
     ApiJson(body): ApiJson<TrunkCreate>,
 ) -> Result<Response, Problem> {
-    let trunk = app.telephony().trunk_create(caller.scope, body).await?;
+    let trunk = app
+        .telephony()
+        .trunk_create(&caller.creates("/telephony/trunks"), body)
+        .await?;
     Ok(caller.created(&format!("/telephony/trunks/{}", trunk.id), trunk))
 }

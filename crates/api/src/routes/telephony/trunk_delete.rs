@@ -26,6 +26,6 @@ pub(crate) async fn trunk_delete(
     State(app): State<App>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, Problem> {
-    app.telephony().trunk_delete(caller.scope, &id).await?;
+    app.telephony().trunk_delete(&caller.change(), &id).await?;
     Ok(caller.deleted())
 }

@@ -26,6 +26,6 @@ pub(crate) async fn trunk_list(
     State(app): State<App>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    let trunks = app.telephony().trunk_list(caller.scope, query.page()?).await?;
+    let trunks = app.telephony().trunk_list(caller.scope, query.page()).await?;
     Ok(caller.list(&query, trunks, |trunk| trunk.id.0))
 }

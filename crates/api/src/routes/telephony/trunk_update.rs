@@ -33,5 +33,5 @@ pub(crate) async fn trunk_update(
     ApiPath(id): ApiPath,
     ApiJson(body): ApiJson<TrunkUpdate>,
 ) -> Result<Response, Problem> {
-    Ok(caller.data(app.telephony().trunk_update(caller.scope, &id, body).await?))
+    Ok(caller.data(app.telephony().trunk_update(&caller.change(), &id, body).await?))
 }

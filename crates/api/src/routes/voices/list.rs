@@ -26,6 +26,6 @@ pub(crate) async fn voice_list(
     State(app): State<App>,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    let voices = app.voices().voice_list(caller.scope, query.page()?).await?;
+    let voices = app.voices().voice_list(caller.scope, query.page()).await?;
     Ok(caller.list(&query, voices, |voice| voice.id.0))
 }

@@ -1,0 +1,476 @@
+//! Writes failed requests to the store in the background.
+//!
+//! A queue for each class, each bounded, and in it each organisation has a share: a flood of refused strangers fills
+//! its own and no other, one organisation's the share of that one. What finds no place is counted and dropped. The
+//! request never waits.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use contract::{FailedRequestReport, OrganizationId};
+use domain::{
+    Error,
+    clock::Straightness,
+    requests::{FailureClass, Requests},
+};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How many of a class may wait. With [`GATHER`], also how many are written in a second at most: a flood must not
+/// take the database from those who work with it.
+const fn waiting_max(class: FailureClass) -> usize {
+    match class {
+        FailureClass::Broken => 1024,
+        FailureClass::Refused => 256,
+        FailureClass::Stranger => 64,
+    }
+}
+
+/// How many of one organisation among them.
+const fn share_max(class: FailureClass) -> usize {
+    waiting_max(class) / 8
+}
+
+/// Time in which failures come together to be written at once.
+const GATHER: Duration = Duration::from_millis(500);
+/// Most failures written at once.
+const BATCH_MAX: usize = 256;
+/// Pause after the store failed.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Time between looks at what is too old.
+const PURGE_EVERY: Duration = Duration::from_mins(1);
+/// Failures written after which the store is purged at once.
+const PURGE_AFTER: u32 = 1000;
+/// Longest time spent at the end on what still waits.
+const LAST_WRITE_MAX: Duration = Duration::from_secs(5);
+
+/// Takes failed requests and sees that they are kept.
+pub(crate) struct Recorder {
+    requests: Requests,
+    straightness: Straightness,
+    queues: Mutex<Queues>,
+    wake: Notify,
+    /// One writes at a time, so that whoever waits for it knows that all was written.
+    writing: AsyncMutex<()>,
+    is_dropping: AtomicBool,
+    is_failing: AtomicBool,
+    unpurged: AtomicU32,
+}
+
+#[derive(Default)]
+struct Queues([Queue; FailureClass::ALL.len()]);
+
+impl Queues {
+    fn of(&mut self, class: FailureClass) -> &mut Queue {
+        &mut self.0[class as usize]
+    }
+
+    /// The next to be written, what is most worth keeping first.
+    fn take(&mut self) -> Vec<FailedRequestReport> {
+        let mut batch = Vec::new();
+        for class in FailureClass::ALL {
+            let queue = self.of(class);
+            while batch.len() < BATCH_MAX
+                && let Some(report) = queue.pop()
+            {
+                batch.push(report);
+            }
+        }
+        batch
+    }
+}
+
+/// What waits of one class, and how much of it is whose.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<FailedRequestReport>,
+    shares: HashMap<OrganizationId, usize>,
+}
+
+impl Queue {
+    fn has_place(&self, class: FailureClass, organization: Option<OrganizationId>) -> bool {
+        let share = organization.and_then(|organization| self.shares.get(&organization));
+        self.waiting.len() < waiting_max(class) && share.is_none_or(|share| *share < share_max(class))
+    }
+
+    fn push(&mut self, report: FailedRequestReport) {
+        self.count(&report);
+        self.waiting.push_back(report);
+    }
+
+    fn push_front(&mut self, report: FailedRequestReport) {
+        self.count(&report);
+        self.waiting.push_front(report);
+    }
+
+    fn count(&mut self, report: &FailedRequestReport) {
+        if let Some(organization) = report.organization_id {
+            *self.shares.entry(organization).or_default() += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<FailedRequestReport> {
+        let report = self.waiting.pop_front()?;
+        if let Some(organization) = report.organization_id
+            && let Entry::Occupied(mut share) = self.shares.entry(organization)
+        {
+            *share.get_mut() -= 1;
+            if *share.get() == 0 {
+                share.remove();
+            }
+        }
+        Some(report)
+    }
+}
+
+impl Recorder {
+    pub(crate) fn new(requests: Requests) -> Self {
+        Self {
+            straightness: requests.straightness(),
+            requests,
+            queues: Mutex::default(),
+            wake: Notify::new(),
+            writing: AsyncMutex::default(),
+            is_dropping: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
+            unpurged: AtomicU32::new(0),
+        }
+    }
+
+    /// Takes a failure of `class` of an organisation; `report` is asked only if it has a place.
+    pub(crate) fn note(
+        &self,
+        class: FailureClass,
+        organization: Option<OrganizationId>,
+        report: impl FnOnce() -> FailedRequestReport,
+    ) {
+        if !self.requests.is_keeping() {
+            return;
+        }
+        if !self.queues().of(class).has_place(class, organization) {
+            return self.dropped(class);
+        }
+        let report = report();
+        self.queues().of(class).push(report);
+        self.wake.notify_one();
+    }
+
+    /// Writes what comes until `stop`, and then what still waits.
+    pub(crate) async fn run(&self, stop: CancellationToken) {
+        let mut purges = interval(PURGE_EVERY);
+        purges.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = self.wake.notified() => {
+                    tokio::select! { () = sleep(GATHER) => {} () = stop.cancelled() => {} }
+                    if !self.flush().await {
+                        tokio::select! { () = sleep(PAUSE) => self.wake.notify_one(), () = stop.cancelled() => {} }
+                    }
+                }
+                _ = purges.tick() => self.purge().await,
+                () = stop.cancelled() => {}
+            }
+        }
+        if timeout(LAST_WRITE_MAX, self.flush()).await.is_err() {
+            tracing::warn!("failed requests of the last moment were not kept");
+        }
+    }
+
+    /// Writes what waits; `false` when the store failed, and then it still waits.
+    pub(crate) async fn flush(&self) -> bool {
+        let _turn = self.writing.lock().await;
+        loop {
+            let batch = self.queues().take();
+            if batch.is_empty() {
+                break;
+            }
+            if let Err(error) = self.requests.keep(&batch).await {
+                self.failed(&error, batch);
+                return false;
+            }
+            let written = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+            self.unpurged.fetch_add(written, Ordering::Relaxed);
+        }
+        if self.is_failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("failed requests are kept again");
+        }
+        if self.is_dropping.swap(false, Ordering::Relaxed) {
+            tracing::info!("failed requests have places again");
+        }
+        if self.unpurged.load(Ordering::Relaxed) >= PURGE_AFTER {
+            self.purge().await;
+        }
+        true
+    }
+
+    /// Forgets what is too old or too much.
+    pub(crate) async fn purge(&self) {
+        self.unpurged.store(0, Ordering::Relaxed);
+        let purged = if self.straightness.may_forget() {
+            self.requests.purge().await
+        } else {
+            self.requests.purge_excess().await
+        };
+        match purged {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::debug!(forgotten, "failed requests were forgotten"),
+            Err(error) => tracing::warn!(%error, "old failed requests were not forgotten"),
+        }
+    }
+
+    fn failed(&self, error: &Error, batch: Vec<FailedRequestReport>) {
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::warn!(%error, cause, "failed requests can't be kept for now");
+        }
+        let mut lost = Vec::new();
+        let mut queues = self.queues();
+        for report in batch.into_iter().rev() {
+            let class = FailureClass::of_report(&report);
+            let queue = queues.of(class);
+            if queue.has_place(class, report.organization_id) {
+                queue.push_front(report);
+            } else {
+                lost.push(class);
+            }
+        }
+        drop(queues);
+        for class in lost {
+            self.dropped(class);
+        }
+    }
+
+    fn dropped(&self, class: FailureClass) {
+        metrics::counter!("callwright_failed_requests_dropped_total", "class" => class.name()).increment(1);
+        if !self.is_dropping.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                class = class.name(),
+                "more requests fail than can be kept; callwright_failed_requests_dropped_total counts them"
+            );
+        }
+    }
+
+    fn queues(&self) -> std::sync::MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use contract::{Code, FailedRequest, RequestId, Timestamp};
+    use domain::{
+        clock::ManualClock,
+        ports::{StoreError, Stored},
+        records::{Listing, Page, Scope},
+        requests::{RequestBounds, RequestFilter, RequestStore},
+    };
+
+    use super::*;
+
+    /// Keeps what it is given, while it works.
+    #[derive(Default)]
+    struct Shelf {
+        kept: Mutex<Vec<FailedRequestReport>>,
+        is_broken: AtomicBool,
+        purges: AtomicU32,
+    }
+
+    const NOTHING: Listing<FailedRequestReport> = Listing {
+        items: Vec::new(),
+        total: 0,
+    };
+
+    #[async_trait]
+    impl RequestStore for Shelf {
+        async fn requests_add(&self, failed: &[FailedRequestReport]) -> Stored<()> {
+            if self.is_broken.load(Ordering::Relaxed) {
+                return Err(StoreError {
+                    doing: "requests_add",
+                    source: "gone".into(),
+                });
+            }
+            self.kept.lock().unwrap().extend_from_slice(failed);
+            Ok(())
+        }
+
+        async fn request_fetch(&self, _: Scope, _: RequestId) -> Stored<Option<FailedRequestReport>> {
+            Ok(None)
+        }
+
+        async fn request_fetch_any(&self, _: RequestId) -> Stored<Option<FailedRequestReport>> {
+            Ok(None)
+        }
+
+        async fn request_list(&self, _: Scope, _: &RequestFilter, _: Page) -> Stored<Listing<FailedRequestReport>> {
+            Ok(NOTHING)
+        }
+
+        async fn request_list_any(
+            &self,
+            _: Option<OrganizationId>,
+            _: &RequestFilter,
+            _: Page,
+        ) -> Stored<Listing<FailedRequestReport>> {
+            Ok(NOTHING)
+        }
+
+        async fn requests_purge(&self, _: Timestamp, _: &RequestBounds) -> Stored<u64> {
+            self.purges.fetch_add(1, Ordering::Relaxed);
+            Ok(0)
+        }
+    }
+
+    fn recorder() -> (Arc<Shelf>, Recorder) {
+        let shelf = Arc::new(Shelf::default());
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(0)));
+        let requests = Requests::new(shelf.clone(), clock, RequestBounds::default());
+        (shelf, Recorder::new(requests))
+    }
+
+    fn note(recorder: &Recorder, status: u16, organization: Option<OrganizationId>) {
+        let code = Code::ALL.iter().find(|code| code.status() == status).unwrap();
+        recorder.note(FailureClass::of(*code, organization), organization, || {
+            FailedRequestReport {
+                request: FailedRequest {
+                    id: RequestId::new(),
+                    at: Timestamp::from_millis(0),
+                    method: None,
+                    route: None,
+                    status,
+                    code: code.name().to_owned(),
+                    reason: String::new(),
+                    duration_ms: 0,
+                    client_request_id: None,
+                    address: None,
+                },
+                organization_id: organization,
+                cause: None,
+                lines: Vec::new(),
+                lines_omitted: 0,
+            }
+        });
+    }
+
+    fn statuses(shelf: &Shelf) -> Vec<u16> {
+        let kept = shelf.kept.lock().unwrap();
+        kept.iter().map(|report| report.request.status).collect()
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_strangers_fills_no_place_but_its_own() {
+        let (shelf, recorder) = recorder();
+        for _ in 0..10_000 {
+            note(&recorder, 401, None);
+        }
+        note(&recorder, 404, Some(OrganizationId::new()));
+        note(&recorder, 500, None);
+        assert!(recorder.flush().await);
+        let kept = statuses(&shelf);
+        assert_eq!(kept[..2], [500, 404]);
+        assert_eq!(kept.len(), 2 + waiting_max(FailureClass::Stranger));
+    }
+
+    #[tokio::test]
+    async fn an_organisation_in_a_loop_fills_no_place_but_its_own() {
+        let (shelf, recorder) = recorder();
+        let (loud, quiet) = (OrganizationId::new(), OrganizationId::new());
+        for status in [429, 502] {
+            for _ in 0..10_000 {
+                note(&recorder, status, Some(loud));
+            }
+            note(&recorder, status, Some(quiet));
+        }
+        note(&recorder, 500, None);
+        assert!(recorder.flush().await);
+        let of = |organization: Option<OrganizationId>| {
+            let kept = shelf.kept.lock().unwrap();
+            kept.iter()
+                .filter(|report| report.organization_id == organization)
+                .count()
+        };
+        let shares = share_max(FailureClass::Refused) + share_max(FailureClass::Broken);
+        assert_eq!((of(Some(loud)), of(Some(quiet)), of(None)), (shares, 2, 1));
+        note(&recorder, 429, Some(loud));
+        assert!(recorder.flush().await);
+        assert_eq!(of(Some(loud)), shares + 1, "what was written takes no place");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_old_is_forgotten_however_often_something_fails() {
+        let (shelf, recorder) = recorder();
+        let (recorder, stop) = (Arc::new(recorder), CancellationToken::new());
+        let running = tokio::spawn({
+            let (recorder, stop) = (recorder.clone(), stop.clone());
+            async move { recorder.run(stop).await }
+        });
+        for _ in 0..20 {
+            note(&recorder, 500, None);
+            sleep(PURGE_EVERY / 4).await;
+        }
+        assert!(shelf.purges.load(Ordering::Relaxed) >= 4);
+        stop.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_a_broken_store_did_not_take_is_offered_again_in_its_order() {
+        let (shelf, recorder) = recorder();
+        shelf.is_broken.store(true, Ordering::Relaxed);
+        for status in [500, 502, 500] {
+            note(&recorder, status, None);
+            assert!(!recorder.flush().await);
+        }
+        shelf.is_broken.store(false, Ordering::Relaxed);
+        assert!(recorder.flush().await);
+        assert_eq!(statuses(&shelf), [500, 502, 500]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_writes_by_itself_forgets_by_itself_and_ends_with_nothing_left() {
+        let (shelf, recorder) = recorder();
+        let (recorder, stop) = (Arc::new(recorder), CancellationToken::new());
+        let running = tokio::spawn({
+            let (recorder, stop) = (recorder.clone(), stop.clone());
+            async move { recorder.run(stop).await }
+        });
+        note(&recorder, 500, None);
+        sleep(GATHER * 2).await;
+        assert_eq!(statuses(&shelf), [500]);
+        sleep(PURGE_EVERY * 2).await;
+        assert!(shelf.purges.load(Ordering::Relaxed) >= 1);
+        shelf.is_broken.store(true, Ordering::Relaxed);
+        note(&recorder, 502, None);
+        sleep(PAUSE / 2).await;
+        shelf.is_broken.store(false, Ordering::Relaxed);
+        sleep(PAUSE * 2).await;
+        assert_eq!(statuses(&shelf), [500, 502]);
+        note(&recorder, 500, None);
+        stop.cancel();
+        running.await.unwrap();
+        assert_eq!(statuses(&shelf), [500, 502, 500]);
+    }
+
+    #[tokio::test]
+    async fn many_failures_are_followed_by_a_purge() {
+        let (shelf, recorder) = recorder();
+        for _ in 0..=PURGE_AFTER {
+            note(&recorder, 500, None);
+        }
+        assert!(recorder.flush().await);
+        assert_eq!(shelf.purges.load(Ordering::Relaxed), 1);
+    }
+}
