@@ -3,7 +3,10 @@
 //! Every setting has one path (`rate_limit.enabled`) and one variable (`CALLWRIGHT_RATE_LIMIT_ENABLED`).
 //! Unknown keys and variables are refused: a typing error must not pass for a setting.
 
+mod auth;
+mod billing;
 mod environment;
+mod reference;
 
 use std::{
     collections::BTreeMap,
@@ -14,61 +17,108 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use api::{ApiConfig, RateLimitConfig};
-use domain::ports::StageDeadlines;
+pub(crate) use auth::AuthSection;
+pub(crate) use billing::BillingSection;
+use domain::{ports::StageDeadlines, requests::RequestBounds};
+pub(crate) use reference::markdown;
 use serde::{Deserialize, Serialize};
+use store::DatabaseAddress;
 use toml::{Table, Value};
 
 /// All settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// Folder of the database, the recordings and the key that seals secrets.
+    #[schema(value_type = String)]
     pub(crate) data: PathBuf,
+    /// The database: the path of an `SQLite` file, or `postgres://user:password@host:port/database`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) database: Option<String>,
     /// Where the API listens.
+    #[schema(value_type = String)]
     pub(crate) listen: SocketAddr,
     /// Limits and deadlines of the API.
     pub(crate) api: ApiConfig,
     /// How much a client may ask in a time.
     pub(crate) rate_limit: RateLimitConfig,
+    /// What several nodes share.
+    pub(crate) redis: RedisSection,
+    /// Who vouches for people.
+    pub(crate) auth: AuthSection,
     /// SIP.
     pub(crate) sip: SipSection,
     /// Media.
     pub(crate) rtp: RtpSection,
     /// Calls.
     pub(crate) calls: CallsSection,
+    /// Who pays for what.
+    pub(crate) billing: BillingSection,
     /// Local models.
     pub(crate) models: ModelsSection,
     /// OpenAI-compatible services, by the name that agents use.
     pub(crate) providers: BTreeMap<String, ProviderSection>,
     /// Logs.
     pub(crate) log: LogSection,
+    /// What is kept of requests that failed.
+    pub(crate) support: SupportSection,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             data: PathBuf::from("callwright-data"),
+            database: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             api: ApiConfig::default(),
             rate_limit: RateLimitConfig::default(),
+            redis: RedisSection::default(),
+            auth: AuthSection::default(),
             sip: SipSection::default(),
             rtp: RtpSection::default(),
             calls: CallsSection::default(),
+            billing: BillingSection::default(),
             models: ModelsSection::default(),
             providers: BTreeMap::new(),
             log: LogSection::default(),
+            support: SupportSection::default(),
+        }
+    }
+}
+
+/// Redis, or anything that speaks as it does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RedisSection {
+    /// `redis://[user:password@]host:port[/number]`, `rediss://` with TLS; when left out, this process counts alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// What every key begins with; nodes that share counters have the same.
+    pub(crate) prefix: String,
+    /// Longest wait for an answer, in milliseconds.
+    pub(crate) timeout_ms: u64,
+}
+
+impl Default for RedisSection {
+    fn default() -> Self {
+        Self {
+            url: None,
+            prefix: "callwright:".to_owned(),
+            timeout_ms: 100,
         }
     }
 }
 
 /// Where and as whom SIP is spoken.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SipSection {
     /// UDP and TCP.
+    #[schema(value_type = String)]
     pub(crate) listen: SocketAddr,
     /// What peers are told, behind NAT.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) external: Option<SocketAddr>,
     /// Realm of our digest challenges.
     pub(crate) realm: String,
@@ -85,14 +135,16 @@ impl Default for SipSection {
 }
 
 /// Where media flows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RtpSection {
     /// Where media sockets are bound; that of `sip.listen` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) ip: Option<IpAddr>,
     /// What peers are told, behind NAT; that of `sip.external` when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub(crate) external_ip: Option<IpAddr>,
     /// First port.
     pub(crate) port_first: u16,
@@ -112,7 +164,7 @@ impl Default for RtpSection {
 }
 
 /// Calls.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CallsSection {
     /// Calls this process holds at once.
@@ -152,12 +204,13 @@ impl CallsSection {
 }
 
 /// Local models.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ModelsSection {
     /// Whether to load the local models at all.
     pub(crate) local: bool,
     /// Where they lie.
+    #[schema(value_type = String)]
     pub(crate) dir: PathBuf,
     /// Threads of one recognition.
     pub(crate) stt_threads: usize,
@@ -188,7 +241,7 @@ fn models_dir() -> PathBuf {
 }
 
 /// What kind of service a provider is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ProviderSort {
     /// Speaks the API of `OpenAI`, whoever runs it.
@@ -196,7 +249,7 @@ pub(crate) enum ProviderSort {
 }
 
 /// One provider.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderSection {
     /// What kind of service.
@@ -232,7 +285,7 @@ fn yes() -> bool {
 }
 
 /// Logs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogSection {
     /// A filter such as `info` or `info,telephony=debug`.
@@ -251,13 +304,60 @@ impl Default for LogSection {
 }
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// For machines.
     Json,
+}
+
+/// What is kept of requests that failed, for those who are asked about one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SupportSection {
+    /// For how many days; `0` keeps nothing.
+    pub(crate) keep_days: u32,
+    /// Most requests that failed by our own fault or a provider's.
+    pub(crate) failures_max: u32,
+    /// Most refused requests of organisations.
+    pub(crate) refusals_max: u32,
+    /// Most failures of our own and of providers of one organisation.
+    pub(crate) failures_per_organization_max: u32,
+    /// Most refused requests of one organisation.
+    pub(crate) refusals_per_organization_max: u32,
+    /// Most refused requests without valid credentials.
+    pub(crate) strangers_max: u32,
+}
+
+impl Default for SupportSection {
+    fn default() -> Self {
+        let bounds = RequestBounds::default();
+        Self {
+            keep_days: (bounds.keep.as_secs() / SECONDS_OF_A_DAY) as u32,
+            failures_max: bounds.broken_max,
+            failures_per_organization_max: bounds.broken_of_one_max,
+            refusals_max: bounds.refused_max,
+            refusals_per_organization_max: bounds.refused_of_one_max,
+            strangers_max: bounds.stranger_max,
+        }
+    }
+}
+
+const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
+
+impl SupportSection {
+    pub(crate) fn bounds(&self) -> RequestBounds {
+        RequestBounds {
+            keep: Duration::from_secs(u64::from(self.keep_days) * SECONDS_OF_A_DAY),
+            broken_max: self.failures_max,
+            broken_of_one_max: self.failures_per_organization_max,
+            refused_max: self.refusals_max,
+            refused_of_one_max: self.refusals_per_organization_max,
+            stranger_max: self.strangers_max,
+        }
+    }
 }
 
 impl Config {
@@ -282,12 +382,28 @@ impl Config {
         Ok(config)
     }
 
+    /// Where the database is: a file in the data folder unless it was said.
+    pub(crate) fn database(&self) -> Result<DatabaseAddress> {
+        match &self.database {
+            Some(address) => address.parse().context("the setting `database` can't be used"),
+            None => Ok(DatabaseAddress::Sqlite(self.data.join("callwright.db"))),
+        }
+    }
+
     fn check(&self) -> Result<()> {
+        self.auth.jwt.check()?;
+        self.database()?;
         if self.rtp.port_last <= self.rtp.port_first {
             bail!("rtp.port_last must be above rtp.port_first");
         }
         if self.calls.max == 0 || self.models.stt_threads == 0 || self.models.stt_parallel == 0 {
             bail!("calls.max, models.stt_threads and models.stt_parallel must be at least 1");
+        }
+        if self.redis.timeout_ms == 0 {
+            bail!("redis.timeout_ms must be above 0");
+        }
+        if self.api.requests_max == 0 || self.api.requests_per_organization_max == 0 {
+            bail!("api.requests_max and api.requests_per_organization_max must be at least 1");
         }
         let calls = &self.calls;
         if [
@@ -310,6 +426,8 @@ impl Config {
                 bail!("providers.{name}.base_url must begin with http:// or https://");
             }
         }
+        self.billing.rules()?;
+        self.billing.stripe()?;
         Ok(())
     }
 
@@ -319,6 +437,12 @@ impl Config {
         for provider in shown.providers.values_mut() {
             provider.api_key = provider.api_key.as_ref().map(|_| "(hidden)".to_owned());
         }
+        if let (Some(_), Ok(address @ DatabaseAddress::Postgres(_))) = (&self.database, self.database()) {
+            shown.database = Some(address.to_string());
+        }
+        shown.redis.url = shown.redis.url.as_deref().map(without_password);
+        let secret = &mut shown.billing.stripe.webhook_secret;
+        *secret = secret.as_ref().map(|_| "(hidden)".to_owned());
         toml::to_string(&shown).context("the configuration can't be shown")
     }
 
@@ -328,6 +452,14 @@ impl Config {
             rate_limit: self.rate_limit.clone(),
             ..self.api.clone()
         }
+    }
+}
+
+/// An address with what stands between the scheme and the host hidden.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://(hidden)@{host}"),
+        _ => url.to_owned(),
     }
 }
 
@@ -388,6 +520,7 @@ mod tests {
             ("CALLWRIGHT_CALLS_MAX_PER_ORGANIZATION", "7"),
             ("CALLWRIGHT_SIP_EXTERNAL", "192.0.2.1:5060"),
             ("CALLWRIGHT_MODELS_DIR", "/m"),
+            ("CALLWRIGHT_API_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32"),
             ("CALLWRIGHT_PROVIDERS_MY_BOX_API_KEY", "secret"),
         ];
         let file = "[providers.my_box]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\n";
@@ -396,7 +529,38 @@ mod tests {
         assert_eq!(config.calls.max_per_organization, 7);
         assert_eq!(config.sip.external, Some("192.0.2.1:5060".parse().unwrap()));
         assert_eq!(config.models.dir, Path::new("/m"));
+        let proxies: Vec<_> = config.api.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "2001:db8::/32"]);
         assert_eq!(config.providers["my_box"].api_key.as_deref(), Some("secret"));
+    }
+
+    #[test]
+    fn tokens_need_an_issuer_and_an_audience() {
+        let url = "[auth.jwt]\njwks_url = \"https://issuer.test/keys\"\n";
+        for (rest, is_fine) in [
+            (
+                "issuer = \"https://issuer.test/\"\naudiences = [\"callwright\"]\n",
+                true,
+            ),
+            ("issuer = \"https://issuer.test/\"\n", false),
+            ("audiences = [\"callwright\"]\n", false),
+        ] {
+            assert_eq!(
+                load(&format!("{url}{rest}"), &[], Vec::new()).is_ok(),
+                is_fine,
+                "{rest}"
+            );
+        }
+        assert!(load("[auth.jwt]\nissuer = \"https://issuer.test/\"\n", &[], Vec::new()).is_err());
+        let variables = [
+            ("CALLWRIGHT_AUTH_JWT_JWKS_URL", "https://issuer.test/keys"),
+            ("CALLWRIGHT_AUTH_JWT_ISSUER", "https://issuer.test/"),
+            ("CALLWRIGHT_AUTH_JWT_AUDIENCES", "callwright,other"),
+            ("CALLWRIGHT_AUTH_JWT_ROLE_CLAIM", "/realm/role"),
+        ];
+        let config = load("", &variables, Vec::new()).unwrap();
+        assert_eq!(config.auth.jwt.audiences, ["callwright", "other"]);
+        assert!(config.auth.jwt.verifier().is_some());
     }
 
     #[test]
@@ -415,11 +579,13 @@ mod tests {
 
     #[test]
     fn what_is_shown_hides_secrets_and_can_be_read_back() {
-        let file = "[providers.a]\nkind = \"openai\"\nbase_url = \"http://h/v1\"\napi_key = \"sesame\"\n";
+        let file = "[redis]\nurl = \"redis://u:sesame@h:1/2\"\n\
+                    [providers.a]\nkind = \"openai\"\nbase_url = \"http://h/v1\"\napi_key = \"sesame\"\n";
         let config = load(file, &[], Vec::new()).unwrap();
         let shown = config.shown().unwrap();
         assert!(!shown.contains("sesame"));
         let again: Config = toml::from_str(&shown).unwrap();
         assert_eq!(again.listen, config.listen);
+        assert_eq!(again.redis.url.as_deref(), Some("redis://(hidden)@h:1/2"));
     }
 }

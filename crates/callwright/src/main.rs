@@ -13,6 +13,10 @@ use clap::{Args, Parser, Subcommand};
 use config::Config;
 use toml::Value;
 
+/// A request and a turn of a call take and give back hundreds of small pieces of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A self-hosted platform for voice agents that answer and place phone calls.
 #[derive(Parser)]
 #[command(name = "callwright", version, propagate_version = true)]
@@ -32,6 +36,8 @@ enum Command {
     Call(commands::call::CallArgs),
     /// Work on organisations and keys, beside the API.
     Admin(commands::admin::AdminArgs),
+    /// Check the contract of a running deployment.
+    Contract(commands::contract::ContractArgs),
     /// Fetch, list and check the local models.
     Models(commands::models::ModelsArgs),
     /// Look for what would keep the platform from working, and say how to mend it.
@@ -39,7 +45,7 @@ enum Command {
     /// Bring the database to this version.
     Migrate(Settings),
     /// Print the effective configuration.
-    Config(Settings),
+    Config(ConfigArgs),
     /// Print the `OpenAPI` document.
     Openapi,
 }
@@ -53,6 +59,9 @@ struct Settings {
     /// Folder of the database, the recordings and the key that seals secrets.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The database, a path or `postgres://…`; a file in the data folder when left out.
+    #[arg(long, value_name = "ADDRESS")]
+    database: Option<String>,
 }
 
 impl Settings {
@@ -61,8 +70,18 @@ impl Settings {
             .data
             .iter()
             .map(|data| ("data", Value::String(data.display().to_string())));
-        Config::load(self.config.as_deref(), data.chain(more).collect())
+        let database = (self.database.iter()).map(|address| ("database", Value::String(address.clone())));
+        Config::load(self.config.as_deref(), data.chain(database).chain(more).collect())
     }
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Print the page about every setting instead, as Markdown.
+    #[arg(long)]
+    reference: bool,
 }
 
 #[derive(Args)]
@@ -102,7 +121,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli.command)) {
         Ok(code) => code,
         Err(error) => {
-            telemetry::say_error(&format!("{error:#}"));
+            telemetry::say_error(&domain::error::chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -115,10 +134,12 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Demo(args) => commands::demo::run(args).await,
         Command::Call(args) => commands::call::run(args).await,
         Command::Admin(args) => commands::admin::run(args).await,
+        Command::Contract(args) => commands::contract::run(args).await,
         Command::Models(args) => commands::models::run(&args),
         Command::Doctor(settings) => commands::doctor::run(settings.load(Vec::new())?).await,
         Command::Migrate(settings) => commands::migrate::run(settings.load(Vec::new())?).await,
-        Command::Config(settings) => commands::show(&settings.load(Vec::new())?.shown()?),
+        Command::Config(ConfigArgs { reference: true, .. }) => commands::show(config::markdown()?.trim_end()),
+        Command::Config(ConfigArgs { settings, .. }) => commands::show(&settings.load(Vec::new())?.shown()?),
         Command::Openapi => commands::show(&serde_json::to_string_pretty(&api::openapi())?),
     }
 }

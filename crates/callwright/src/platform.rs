@@ -6,15 +6,26 @@ use anyhow::{Context, Result, bail};
 use api::{App, AppParts};
 use domain::{
     agents::{Agents, ModelNames},
-    calls::{Calls, CallsSetup},
-    clock::SystemClock,
+    audit::Audit,
+    billing::{Billing, BillingEvents},
+    calls::{Calls, CallsSetup, NodeKeeper},
+    clock::{Straightness, SystemClock},
+    idempotency::Idempotency,
     keys::Keys,
+    limits::{GrantedLimits, LimitCounters, MemoryCounters},
+    organizations::Organizations,
     ports::{Clock, Services},
+    requests::Requests,
     telephony::Telephony,
     voices::Voices,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use store::{SqliteStore, recordings::FileRecordings};
+use providers::{JwtVerifier, Stripe};
+use store::{
+    DatabaseAddress, SqlStore,
+    recordings::FileRecordings,
+    redis_limits::{RedisCounters, RedisLimitsSetup},
+};
 use telephony::{
     rtp_socket::PortRange,
     sip::SipConfig,
@@ -25,17 +36,40 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, services};
 
+/// Between purges of what is kept for a time only.
+const PURGE_EVERY: Duration = Duration::from_mins(10);
+
+/// Between looks at events of payment providers that wait.
+const EVENTS_EVERY: Duration = Duration::from_mins(1);
+
 /// Longest wait for live calls at the end.
 const CALLS_PATIENCE: Duration = Duration::from_secs(8);
+/// Longest wait for endings of calls that the database did not take yet.
+const ENDINGS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Opens the database of a data folder, brought to this version.
-pub(crate) async fn open_store(config: &Config) -> Result<Arc<SqliteStore>> {
+/// Opens the database, brought to this version.
+pub(crate) async fn open_store(config: &Config) -> Result<Arc<SqlStore>> {
     make_data_folder(config)?;
-    let path = config.data.join("callwright.db");
-    let store = SqliteStore::open(&path).await;
-    Ok(Arc::new(store.with_context(|| {
-        format!("the database {} can't be opened", path.display())
-    })?))
+    let address = config.database()?;
+    let store = SqlStore::open(&address, &config.data).await;
+    Ok(Arc::new(
+        store.with_context(|| format!("the database {address} can't be opened"))?,
+    ))
+}
+
+/// As [`open_store`], where it must be there already: what asks or changes must not answer from an empty database that
+/// a wrong path just made.
+pub(crate) async fn open_present_store(config: &Config) -> Result<Arc<SqlStore>> {
+    if let DatabaseAddress::Sqlite(file) = config.database()?
+        && !file.is_file()
+    {
+        bail!(
+            "there is no database at {}; name the folder that it lies in with --data, or make one with \
+             `callwright admin create-org`",
+            file.display()
+        );
+    }
+    open_store(config).await
 }
 
 /// Makes a data folder that only its owner can look into: transcripts and phone numbers lie in it.
@@ -48,7 +82,7 @@ pub(crate) fn make_data_folder(config: &Config) -> Result<()> {
 }
 
 /// Keeps a second platform off a data folder: it would take the calls of the first for lost ones.
-fn lock(config: &Config) -> Result<File> {
+pub(crate) fn lock(config: &Config) -> Result<File> {
     make_data_folder(config)?;
     let path = config.data.join("callwright.lock");
     let open = File::options().create(true).truncate(false).write(true).open(&path);
@@ -63,8 +97,35 @@ fn lock(config: &Config) -> Result<File> {
 }
 
 /// Organisations and keys on that store.
-pub(crate) fn keys(store: &Arc<SqliteStore>) -> Keys {
+pub(crate) fn keys(store: &Arc<SqlStore>) -> Keys {
     Keys::new(store.clone(), Arc::new(SystemClock))
+}
+
+/// Limits of single organisations on that store.
+pub(crate) fn granted(store: &Arc<SqlStore>) -> GrantedLimits {
+    GrantedLimits::new(store.clone(), Arc::new(SystemClock))
+}
+
+/// Failed requests on that store.
+pub(crate) fn requests(store: &Arc<SqlStore>, config: &Config) -> Requests {
+    Requests::new(store.clone(), Arc::new(SystemClock), config.support.bounds())
+}
+
+/// Organisations and members on that store.
+pub(crate) fn organizations(store: &Arc<SqlStore>) -> Organizations {
+    Organizations::new(store.clone(), Arc::new(SystemClock))
+}
+
+/// Keys that let people in by tokens too, where an issuer is configured.
+fn let_people_in(keys: Keys, config: &Config, clock: &Arc<dyn Clock>) -> Result<Keys> {
+    let Some(settings) = config.auth.jwt.verifier() else {
+        return Ok(keys);
+    };
+    let verifier = JwtVerifier::new(settings, clock.clone())?;
+    let warmed = verifier.clone();
+    // An issuer that is away must not keep the platform from starting.
+    tokio::spawn(async move { warmed.warm_up().await });
+    Ok(keys.with_tokens(Arc::new(verifier)))
 }
 
 /// A running platform.
@@ -74,10 +135,12 @@ pub(crate) struct Platform {
     /// Speech and thought, for callers of our own.
     pub(crate) services: Services,
     switchboard: Switchboard,
-    store: Arc<SqliteStore>,
+    calls: Calls,
+    store: Arc<SqlStore>,
     app: App,
     stop: CancellationToken,
     server: JoinHandle<()>,
+    keeper: JoinHandle<()>,
     /// Released when the platform is dropped.
     _lock: File,
 }
@@ -107,7 +170,11 @@ impl Platform {
         if let Some(embedder) = &services.embedder {
             agents = agents.with_embedder(embedder.clone());
         }
+        let billing = Billing::new(store.clone(), clock.clone(), config.billing.rules()?);
+        let granted = granted(&store);
         let calls = Calls::new(CallsSetup {
+            granted: granted.clone(),
+            billing: billing.clone(),
             store: store.clone(),
             recordings: Arc::new(FileRecordings::new(config.data.join("recordings"))),
             clock: clock.clone(),
@@ -127,18 +194,33 @@ impl Platform {
         }
         let switchboard = Switchboard::start(switchboard_config(config), calls.clone()).await?;
         calls.carrier_set(Arc::new(switchboard.clone()));
+        let keeper = tokio::spawn(NodeKeeper::new(calls.clone()).run());
+        let idempotency = Idempotency::new(store.clone(), clock.clone());
+        let events = billing.clone();
         let app = App::new(AppParts {
+            granted,
             config: config.api(),
-            keys: keys(&store),
+            counters: counters(config, clock.clone()).await?,
+            keys: let_people_in(keys(&store), config, &clock)?,
             telephony: Telephony::new(store.clone(), clock.clone()),
-            clock,
+            clock: clock.clone(),
+            organizations: organizations(&store),
             agents,
             voices,
-            calls,
-            ready: ready_probe(store.clone()),
+            calls: calls.clone(),
+            billing,
+            billing_events: (config.billing.stripe()?)
+                .map(|stripe| Arc::new(Stripe::new(stripe)) as Arc<dyn BillingEvents>),
+            requests: requests(&store, config),
+            audit: Audit::new(store.clone()),
+            idempotency: idempotency.clone(),
+            ready: ready_probe(store.clone(), switchboard.clone()),
             metrics: Arc::new(move || metrics.render()),
         });
         let stop = CancellationToken::new();
+        let straightness = Straightness::new(clock);
+        tokio::spawn(purge(idempotency, events.clone(), straightness, stop.clone()));
+        tokio::spawn(events_round(events, stop.clone()));
         let server = tokio::spawn(api::serve(listener, app.clone(), stop.clone()));
         let sip_addr = switchboard.local_addr();
         tracing::info!(api = %api_addr, sip = %sip_addr, "callwright is up");
@@ -147,12 +229,28 @@ impl Platform {
             sip_addr,
             services,
             switchboard,
+            calls,
             store,
             app,
             stop,
             server,
+            keeper,
             _lock: lock,
         })
+    }
+
+    /// Comes back when the API or the keeper of calls has stopped by itself, which neither does in order.
+    pub(crate) async fn broke(&mut self) -> anyhow::Error {
+        let (what, ended) = tokio::select! {
+            ended = &mut self.server => ("the API answers no more", ended),
+            // Without its beats the other nodes take this one for dead.
+            ended = &mut self.keeper => ("nobody tends this node's calls any more", ended),
+        };
+        let cause = match ended {
+            Ok(()) => "it came to an end",
+            Err(_) => "it died",
+        };
+        anyhow::anyhow!("{what}: {cause}")
     }
 
     /// Ends in order: no new requests, live calls ended, ports closed, database written.
@@ -160,11 +258,76 @@ impl Platform {
         self.app.stop();
         self.switchboard.shutdown(CALLS_PATIENCE).await;
         self.stop.cancel();
-        if let Err(error) = self.server.await {
+        // One that ended by itself was told of.
+        if !self.server.is_finished()
+            && let Err(error) = self.server.await
+        {
             tracing::error!(%error, "the API server died");
         }
+        let unwritten = self.calls.endings_written(ENDINGS_PATIENCE).await;
+        if unwritten > 0 {
+            tracing::error!(
+                calls = unwritten,
+                "endings of calls were not written; the next start closes those calls"
+            );
+        }
+        self.keeper.abort();
         self.store.close().await;
         tracing::info!("callwright is down");
+    }
+}
+
+/// Where requests are counted: in this process, or together with other nodes.
+async fn counters(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn LimitCounters>> {
+    let Some(url) = &config.redis.url else {
+        return Ok(Arc::new(MemoryCounters::new(clock)));
+    };
+    let setup = RedisLimitsSetup {
+        url: url.clone(),
+        prefix: config.redis.prefix.clone(),
+        patience: Duration::from_millis(config.redis.timeout_ms),
+    };
+    // The address may hold a password, so it is not told.
+    let counters = RedisCounters::open(setup, clock).await;
+    Ok(Arc::new(counters.context("redis.url is no address of a Redis server")?))
+}
+
+/// Forgets idempotency keys and events of payment providers whose time is over, until the platform stops.
+async fn purge(idempotency: Idempotency, billing: Billing, straightness: Straightness, stop: CancellationToken) {
+    let mut rounds = tokio::time::interval(PURGE_EVERY);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if !straightness.may_forget() {
+            continue;
+        }
+        for done in [idempotency.purge().await, billing.events_purge().await] {
+            warned(done, "what is old could not be forgotten");
+        }
+    }
+}
+
+/// Takes events of payment providers that wait although they need not, until the platform stops.
+async fn events_round(billing: Billing, stop: CancellationToken) {
+    let mut rounds = tokio::time::interval(EVENTS_EVERY);
+    loop {
+        tokio::select! {
+            _ = rounds.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        warned(
+            billing.events_sweep().await,
+            "events of payment providers could not be looked through",
+        );
+    }
+}
+
+fn warned(done: Result<u64, domain::Error>, message: &'static str) {
+    if let Err(error) = done {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, cause, "{message}");
     }
 }
 
@@ -190,10 +353,14 @@ fn switchboard_config(config: &Config) -> SwitchboardConfig {
     }
 }
 
-fn ready_probe(store: Arc<SqliteStore>) -> api::ReadyProbe {
+/// Ready is who can take calls and write them down.
+fn ready_probe(store: Arc<SqlStore>, switchboard: Switchboard) -> api::ReadyProbe {
     Arc::new(move || {
-        let store = store.clone();
+        let (store, switchboard) = (store.clone(), switchboard.clone());
         Box::pin(async move {
+            if !switchboard.endpoint().is_serving() {
+                return Err("SIP is served no more; only a restart helps".to_owned());
+            }
             store
                 .ping()
                 .await

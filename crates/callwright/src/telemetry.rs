@@ -1,36 +1,57 @@
 //! Logs, metrics, and the sentences of a program that ends.
 
+mod lines;
+mod text;
+
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing::Level;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
+use self::lines::Flush;
 use crate::config::{LogFormat, LogSection};
 
 /// The SIP engine writes whole messages, phone numbers and credentials included, into its lines.
 const SIP_ENGINE: &str = "rsipstack";
 
-/// Starts logging to standard error.
-pub(crate) fn logs(section: &LogSection) -> Result<()> {
+/// Starts logging to standard error. What is given back must live as long as the program: it writes the last lines.
+pub(crate) fn logs(section: &LogSection) -> Result<Flush> {
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let (to_stderr, flush) = lines::writing_to(std::io::stderr()).context("the log can't be written")?;
+    subscriber(section, to_stderr, colours)?.init();
+    quiet_panics();
+    Ok(flush)
+}
+
+fn subscriber<W>(section: &LogSection, writer: W, colours: bool) -> Result<impl Subscriber + Send + Sync>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     let wanted = EnvFilter::try_new(&section.filter)
         .with_context(|| format!("log.filter {:?} is no filter; try \"info\"", section.filter))?;
     // Apart from the operator's filter, so that none can let them through.
     let harmless =
         filter_fn(|metadata| !metadata.target().starts_with(SIP_ENGINE) || *metadata.level() == Level::ERROR);
-    let registry = tracing_subscriber::registry().with(wanted);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match section.format {
-        LogFormat::Text => {
-            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            registry.with(lines.with_ansi(colours).with_filter(harmless)).init();
-        }
-        LogFormat::Json => registry
-            .with(lines.json().flatten_event(true).with_filter(harmless))
-            .init(),
-    }
-    Ok(())
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_timer(text::Now);
+    let lines = match section.format {
+        LogFormat::Text => lines.fmt_fields(text::Fields).with_ansi(colours).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    Ok(tracing_subscriber::registry()
+        .with(api::request_lines())
+        .with(lines.with_filter(harmless).with_filter(wanted)))
+}
+
+/// What a panic says may quote what a caller said; where it was does not.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
 }
 
 /// Starts counting.
@@ -44,4 +65,80 @@ pub(crate) fn metrics() -> Result<PrometheusHandle> {
 #[expect(clippy::print_stderr, reason = "the program's own voice")]
 pub(crate) fn say_error(sentence: &str) {
     eprintln!("callwright: {sentence}");
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(filter: &str, format: LogFormat, work: impl Fn()) -> String {
+        let (paper, section) = (
+            Paper::default(),
+            LogSection {
+                filter: filter.to_owned(),
+                format,
+            },
+        );
+        let sheet = paper.clone();
+        let subscriber = subscriber(&section, move || sheet.clone(), false).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        String::from_utf8(paper.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// As `sqlx` does after each statement, by way of `log`.
+    fn ask_about_a_statement() {
+        let span = tracing::debug_span!(target: "sqlx::query", "statement");
+        let metadata = span.metadata().unwrap();
+        tracing::dispatcher::get_default(|dispatch| dispatch.enabled(metadata));
+    }
+
+    #[test]
+    fn a_library_that_asks_whether_it_would_be_written_costs_no_line() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let written = written("info", format, || {
+                for _ in 0..3 {
+                    ask_about_a_statement();
+                    tracing::info!(target: "api::envelope", "a line");
+                    ask_about_a_statement();
+                    tracing::info!(target: "somebody", "a line");
+                }
+            });
+            assert_eq!(written.matches("a line").count(), 6, "{written}");
+        }
+    }
+
+    #[test]
+    fn lines_of_the_sip_engine_are_errors_or_none() {
+        let written = written("trace", LogFormat::Text, || {
+            tracing::info!(target: "rsipstack::transaction", "a whole message");
+            tracing::error!(target: "rsipstack::transport", "a socket is gone");
+            tracing::debug!("ours");
+        });
+        assert!(!written.contains("a whole message"), "{written}");
+        assert!(
+            written.contains("a socket is gone") && written.contains("ours"),
+            "{written}"
+        );
+    }
 }

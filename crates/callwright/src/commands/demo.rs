@@ -66,6 +66,8 @@ impl DemoArgs {
         let mut settings: Vec<(&str, Value)> = vec![
             ("listen", listen.to_string().into()),
             ("sip.listen", sip.to_string().into()),
+            // So that it shows what a call costs.
+            ("billing.enabled", true.into()),
         ];
         if self.settings.config.is_none() {
             // People watch a demo; what goes well is not its subject.
@@ -81,7 +83,7 @@ fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
 
 pub(crate) async fn run(args: DemoArgs) -> Result<ExitCode> {
     let config = args.load()?;
-    telemetry::logs(&config.log)?;
+    let _flush = telemetry::logs(&config.log)?;
     line("Starting the platform and loading the speech models ...");
     let began = Instant::now();
     let platform = Platform::start(&config, telemetry::metrics()?).await?;
@@ -128,6 +130,7 @@ async fn converse(platform: &Platform, office: &Office) -> Result<bool> {
     let call = office.last_call(RECORD_WAIT).await?;
     let turns = office.transcript(&call).await?;
     show(&call, &turns, &report);
+    line(&office.account(&call).await?);
     let mut words = Vec::new();
     for piece in heard(&report) {
         words.push((piece, speech.words(samples_of(&report, piece)).await?));

@@ -6,6 +6,8 @@ use std::{
 };
 
 use anyhow::Result;
+use domain::error::chain;
+use store::{DatabaseAddress, SqlStore};
 
 use crate::{commands::line, config::Config};
 
@@ -39,7 +41,7 @@ pub(crate) async fn run(config: Config) -> Result<ExitCode> {
     findings.push(udp_port("SIP", config.sip.listen));
     findings.push(rtp_ports(&config));
     findings.push(public_address(&config));
-    findings.push(data_folder(&config).await);
+    findings.push(database(&config).await);
     findings.push(disk(&config));
     findings.extend(local_models(&config).await);
     let mut wrong = 0;
@@ -152,32 +154,35 @@ fn is_private(ip: std::net::IpAddr) -> bool {
 }
 
 /// Looks and changes nothing: the database may belong to a running server of another version.
-async fn data_folder(config: &Config) -> Finding {
-    let path = config.data.join("callwright.db");
-    if !path.exists() {
-        return Finding::good(format!(
-            "there is no database in {} yet; the first start makes it",
-            config.data.display()
-        ));
+async fn database(config: &Config) -> Finding {
+    let address = match config.database() {
+        Ok(address) => address,
+        Err(error) => return Finding::bad(chain(error.as_ref()), "Mend the setting `database`."),
+    };
+    if matches!(&address, DatabaseAddress::Sqlite(path) if !path.exists()) {
+        return Finding::good(format!("there is no database {address} yet; the first start makes it"));
     }
     let pending = async {
-        let store = store::SqliteStore::open_without_migrating(&path).await?;
+        let store = SqlStore::open_without_migrating(&address, &config.data).await?;
         let pending = store.pending_migrations().await?;
         store.close().await;
         anyhow::Ok(pending.len())
     };
     match pending.await {
-        Ok(0) => Finding::good(format!("the database {} is in order", path.display())),
+        Ok(0) => Finding::good(format!("the database {address} is in order")),
         Ok(pending) => {
-            let what = format!("the database {} is {pending} migrations behind", path.display());
+            let what = format!("the database {address} is {pending} migrations behind");
             Finding::bad(what, "Run `callwright migrate`, or just start the server.")
         }
         Err(error) => {
-            let what = format!("the database {} can't be opened: {error:#}", path.display());
-            Finding::bad(
-                what,
-                "Check the path and its permissions, or choose another with --data.",
-            )
+            let what = format!("the database {address} can't be opened: {}", chain(error.as_ref()));
+            let mend = match address {
+                DatabaseAddress::Sqlite(_) => "Check the path and its permissions, or choose another with --data.",
+                DatabaseAddress::Postgres(_) => {
+                    "Check that the server runs, that the database and the role exist, and the password."
+                }
+            };
+            Finding::bad(what, mend)
         }
     }
 }
@@ -243,7 +248,7 @@ async fn audio(config: &Config) -> Finding {
             "Run `callwright models verify`.",
         ),
         Err(error) => Finding::bad(
-            format!("speech does not work: {error:#}"),
+            format!("speech does not work: {}", chain(error.as_ref())),
             "Run `callwright models verify`.",
         ),
     }

@@ -3,13 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use store::SqliteStore;
+use store::SqlStore;
 
 use crate::{commands::line, config::Config, platform};
 
 pub(crate) async fn run(config: Config) -> Result<ExitCode> {
     platform::make_data_folder(&config)?;
-    let store = SqliteStore::open_without_migrating(config.data.join("callwright.db")).await?;
+    let address = config.database()?;
+    let store = SqlStore::open_without_migrating(&address, &config.data)
+        .await
+        .with_context(|| format!("the database {address} can't be opened"))?;
     let pending = store.pending_migrations().await?;
     for name in &pending {
         line(&format!("to apply: {name}"));

@@ -8,11 +8,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{config::Config, platform::Platform, telemetry};
 
 pub(crate) async fn run(config: Config) -> Result<ExitCode> {
-    telemetry::logs(&config.log)?;
-    let platform = Platform::start(&config, telemetry::metrics()?).await?;
-    asked_to_stop().await?;
+    let _flush = telemetry::logs(&config.log)?;
+    let mut platform = Platform::start(&config, telemetry::metrics()?).await?;
+    // Whoever watches the process starts another: half a server helps nobody.
+    let ended = tokio::select! {
+        asked = asked_to_stop() => asked,
+        error = platform.broke() => Err(error),
+    };
     platform.stop().await;
-    Ok(ExitCode::SUCCESS)
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// Waits for Ctrl-C or SIGTERM.

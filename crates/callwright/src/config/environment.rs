@@ -11,7 +11,17 @@ const PREFIX: &str = "CALLWRIGHT_";
 const PROVIDERS: &str = "CALLWRIGHT_PROVIDERS_";
 
 /// Settings that have no default and so don't show in the default configuration.
-const WITHOUT_DEFAULT: &[&str] = &["sip.external", "rtp.ip", "rtp.external_ip", "models.speech_to_text"];
+const WITHOUT_DEFAULT: &[&str] = &[
+    "database",
+    "redis.url",
+    "auth.jwt.jwks_url",
+    "auth.jwt.role_claim",
+    "sip.external",
+    "rtp.ip",
+    "rtp.external_ip",
+    "models.speech_to_text",
+    "billing.stripe.webhook_secret",
+];
 /// Settings of a provider that a variable can give.
 const OF_A_PROVIDER: &[&str] = &["api_key", "base_url", "tts_model", "language"];
 
@@ -50,7 +60,7 @@ pub(super) fn overlay(settings: &mut Table, variables: Vec<(String, String)>) ->
     Ok(())
 }
 
-fn variable(path: &str) -> String {
+pub(super) fn variable(path: &str) -> String {
     format!("{PREFIX}{}", path.replace('.', "_").to_uppercase())
 }
 
@@ -64,7 +74,7 @@ fn provider_path(name: &str) -> Option<String> {
 }
 
 /// Every path with its default, which tells the type.
-fn known_paths() -> Result<Vec<(String, Value)>> {
+pub(super) fn known_paths() -> Result<Vec<(String, Value)>> {
     let mut paths = Vec::new();
     collect("", &Value::try_from(Config::default())?, &mut paths);
     paths.extend(
@@ -96,6 +106,7 @@ fn value(name: &str, text: &str, like: &Value) -> Result<Value> {
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
         Value::Integer(_) => text.parse().ok().map(Value::Integer),
         Value::Float(_) => text.parse().ok().map(Value::Float),
+        Value::Array(_) => Some(Value::Array(parts(text))),
         _ => Some(Value::String(text.to_owned())),
     };
     match parsed {
@@ -105,6 +116,12 @@ fn value(name: &str, text: &str, like: &Value) -> Result<Value> {
             if like.is_bool() { "true or false" } else { "a number" }
         ),
     }
+}
+
+/// A list, its parts with commas between.
+fn parts(text: &str) -> Vec<Value> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| Value::String(part.to_owned())).collect()
 }
 
 fn unknown(name: &str, known: &[(String, Value)]) -> Result<()> {

@@ -43,11 +43,16 @@ pub(super) fn judge(
     passed
 }
 
-/// What the caller said with what the agent said next.
+/// What the caller said with what the agent said next. A caller who pauses within a line and goes on before the
+/// agent answers makes two turns of it, with one answer to both.
 fn exchanges(turns: &[TranscriptTurn]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     for turn in turns {
         match (turn.speaker, all.last_mut()) {
+            (Speaker::User, Some((said, answer))) if answer.is_empty() => {
+                said.push(' ');
+                said.push_str(&turn.text);
+            }
             (Speaker::User, _) => all.push((turn.text.clone(), String::new())),
             (Speaker::Agent, Some((_, answer))) => answer.push_str(&turn.text),
             // The greeting answers nobody.
@@ -87,4 +92,41 @@ fn words(text: &str) -> Vec<String> {
         .map(|c| if c.is_alphanumeric() || c == '\'' { c } else { ' ' })
         .collect();
     clean.split_whitespace().map(str::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::Timestamp;
+
+    use super::*;
+
+    fn turn(speaker: Speaker, text: &str) -> TranscriptTurn {
+        TranscriptTurn {
+            speaker,
+            text: text.into(),
+            started_at: Timestamp::from_millis(0),
+            ended_at: Timestamp::from_millis(0),
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn a_line_with_a_pause_in_it_is_one_exchange() {
+        let turns = [
+            turn(Speaker::Agent, "Good day."),
+            turn(Speaker::User, "Tomorrow, please."),
+            turn(Speaker::Agent, "At what time?"),
+            turn(Speaker::User, "Thank you, that's all."),
+            turn(Speaker::User, "Goodbye."),
+            turn(Speaker::Agent, "Thank you for calling. Goodbye!"),
+        ];
+        let expected = [
+            ("Tomorrow, please.", "At what time?"),
+            ("Thank you, that's all. Goodbye.", "Thank you for calling. Goodbye!"),
+        ];
+        assert_eq!(
+            exchanges(&turns),
+            expected.map(|(said, answer)| (said.to_owned(), answer.to_owned()))
+        );
+    }
 }
