@@ -12,19 +12,19 @@ check:
     cargo xtask check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
-# Unit and route tests; `just test agent` runs those with agent in the name.
+# Unit and route tests, with a PostgreSQL and a Redis; `just test agent` runs those with agent in the name.
 test *filter:
-    cargo nextest run --workspace --locked {{filter}}
+    scripts/with-services.sh cargo nextest run --workspace --locked {{filter}}
 
-# Writes what is generated: docs/errors.md, docs/errors.json, docs/openapi.json.
+# Writes what is generated: docs of errors, settings and the API, the golden corpus, parts of the Rust client.
 gen:
     cargo xtask gen
 
-# Which pairs of code and reason the last test run saw; the list of the others may only shrink.
+# Which pairs of code and reason `./test unit` saw; the list of the others may only shrink.
 contract:
     cargo xtask contract
 
-# Takes what the last test run newly saw off the list.
+# Takes what `./test unit` newly saw off the list.
 accept:
     cargo xtask contract --accept
 
@@ -36,10 +36,10 @@ call *args:
 e2e:
     ./test e2e
 
-# Latency by stage, and CPU and memory per call; writes bench/results.
+# Latency by stage, and CPU and memory per call; writes bench/results. Others: bench/http/run, bench/scale/run.
 bench *args:
     bench/run {{args}}
 
-# Every fuzz target for a while; needs cargo-fuzz and a nightly toolchain.
+# Every fuzz target for a while; needs no cargo-fuzz and no nightly toolchain.
 deep seconds="60":
     fuzz/run {{seconds}}

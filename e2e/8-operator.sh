@@ -2,20 +2,6 @@
 # What an operator types: refusals that say what to do, and commands that look, list, mend.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.bash"
 
-# refused WHAT WORD... -- COMMAND...: the command fails with one clear sentence that has the words in it, and soon.
-refused() {
-    local what="$1" word words=()
-    shift
-    while [ "$1" != -- ]; do words+=("$1") && shift; done
-    shift
-    if timeout 60 "$@" >"$WORK/out" 2>"$WORK/err"; then fail "$what was accepted"; fi
-    for word in "${words[@]}"; do
-        grep -qF -- "$word" "$WORK/err" || fail "$what: no \"$word\" in: $(cat "$WORK/err")"
-    done
-    if grep -q panicked "$WORK/err"; then fail "$what: $(cat "$WORK/err")"; fi
-    pass "$what: $(tail -n 1 "$WORK/err")"
-}
-
 printf '[calls]\nmaxx = 3\n' >"$WORK/typo.toml"
 refused "an unknown key" maxx -- "$CALLWRIGHT" config --config "$WORK/typo.toml"
 refused "an unknown variable" CALLWRIGHT_RATE_LIMT_ENABLED CALLWRIGHT_RATE_LIMIT_ENABLED -- \

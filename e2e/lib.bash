@@ -19,14 +19,16 @@ WORK="$(mktemp -d)"
 DATA="$WORK/data"
 LOG="$WORK/server.log"
 PIDS=()
+AT_END=()
 CHECKS=0
 
 # Ends what was started. A test is only good if the server's log has neither panics nor errors in it; a provider's
 # refusal (502) is an error to the operator, but not ours.
 finish() {
-    local status=$? pid
+    local status=$? pid command
     for pid in "${PIDS[@]}"; do kill "$pid" 2>/dev/null || true; done
     wait 2>/dev/null || true
+    for command in "${AT_END[@]}"; do eval "$command" >/dev/null 2>&1 || true; done
     if [ "$status" = 0 ] && grep -E '^[^ ]+ +ERROR |panicked' "$LOG" 2>/dev/null | grep -v ' status=502 '; then
         printf 'FAIL: the server logged the errors above\n' >&2
         status=1
@@ -49,6 +51,20 @@ fail() {
 pass() {
     CHECKS=$((CHECKS + 1))
     printf '  ok  %s\n' "$*"
+}
+
+# refused WHAT WORD... -- COMMAND...: the command fails with one clear sentence that has the words in it, and soon.
+refused() {
+    local what="$1" word words=()
+    shift
+    while [ "$1" != -- ]; do words+=("$1") && shift; done
+    shift
+    if timeout 60 "$@" >"$WORK/out" 2>"$WORK/err"; then fail "$what was accepted"; fi
+    for word in "${words[@]}"; do
+        grep -qF -- "$word" "$WORK/err" || fail "$what: no \"$word\" in: $(cat "$WORK/err")"
+    done
+    if grep -q panicked "$WORK/err"; then fail "$what: $(cat "$WORK/err")"; fi
+    pass "$what: $(tail -n 1 "$WORK/err")"
 }
 
 # A port that is free now, of both kinds.
@@ -197,6 +213,34 @@ mock() {
     PIDS+=("$MOCK")
     read -r MOCK_PORT <&"$mock_port" || fail "the mock did not start"
     exec {mock_port}<&-
+}
+
+# A configuration whose models are all the mock, for tests that need no real speech: $WORK/callwright.toml.
+mock_config() {
+    mock "$@"
+    cat >"$WORK/callwright.toml" <<CONFIG
+[models]
+local = false
+speech_to_text = "mock/mock"
+
+[providers.mock]
+kind = "openai"
+base_url = "http://127.0.0.1:$MOCK_PORT/v1"
+stt_models = ["mock"]
+tts_model = "mock"
+voices = ["mock"]
+CONFIG
+}
+
+# An agent on the mock. $1: JSON with more settings.
+create_mock_agent() {
+    local settings="${1:-}"
+    [ -n "$settings" ] || settings='{}'
+    api_ok 200 GET "$V1/voices"
+    api_ok 201 POST "$V1/agents" "$(jq -n --arg voice "$(body '.data[0].id')" --argjson more "$settings" '{
+        name: "Reception", voice_id: $voice, system_prompt: "You answer the phone.", model: "mock/mock"
+    } + $more')"
+    AGENT="$(body .data.id)"
 }
 
 # Loudness of a WAV file, as a part of full scale; silence in G.711 stays under 0.001. More arguments are effects.

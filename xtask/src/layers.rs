@@ -23,15 +23,19 @@ const LAYERS: &[(&str, &[&str])] = &[
         "callwright",
         &[
             "api",
+            "callwright-client",
             "contract",
             "domain",
             "local",
             "media",
+            "probe",
             "providers",
             "store",
             "telephony",
         ],
     ),
+    ("callwright-client", &["contract"]),
+    ("probe", &["contract"]),
     (
         "testkit",
         &[
@@ -55,11 +59,14 @@ const TEST_ONLY: &str = "testkit";
 /// Test code is free.
 const CONCERNS: &[(&str, &[&str])] = &[
     ("sqlx", &["store"]),
+    ("rusqlite", &["store"]),
+    ("redis", &["store"]),
     ("utoipa-axum", &["api"]),
+    ("jsonschema", &["api"]),
     ("rsipstack", &["telephony"]),
     ("whisper-rs", &["local"]),
     ("rten", &["local"]),
-    ("reqwest", &["callwright", "providers", "testkit"]),
+    ("reqwest", &["callwright-client", "providers", "testkit"]),
 ];
 
 /// Edges between our crates, and from them to crates that stand for a concern.

@@ -19,10 +19,12 @@ const LONG: &[(&str, &str)] = &[];
 const NOT_OURS: &[&str] = &[
     "Cargo.lock",
     "LICENSE",
+    "docs/configuration.md",
     "docs/errors.json",
     "docs/errors.md",
     "docs/openapi.json",
     "fuzz/Cargo.lock",
+    "sdks/rust/src/operations.rs",
 ];
 
 /// The list of words that must not appear, one a line, with the reason after `#`.
@@ -37,9 +39,9 @@ const RECORD_HEADINGS: &[&str] = &[
 ];
 
 /// A file of the repository that is text.
-struct Text {
-    path: String,
-    content: String,
+pub(crate) struct Text {
+    pub(crate) path: String,
+    pub(crate) content: String,
 }
 
 /// All rules about files.
@@ -54,7 +56,7 @@ pub(crate) fn check(root: &Path) -> Result<Faults> {
 }
 
 /// Every file that git tracks or would track, if it is UTF-8 and still there.
-fn texts(root: &Path) -> Result<Vec<Text>> {
+pub(crate) fn texts(root: &Path) -> Result<Vec<Text>> {
     let output = Command::new("git")
         .current_dir(root)
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -114,20 +116,26 @@ fn is_searched(path: &str) -> bool {
     path != WORDS_FILE && !path.ends_with("Cargo.lock") && !path.ends_with("NOTICE")
 }
 
-/// Records are numbered from 0001 without a gap, and each says the same four things.
+/// Records are numbered upwards, each number once (several are written side by side, so there may be gaps), and each
+/// says the same four things.
 fn records(texts: &[Text]) -> Faults {
     let mut records: Vec<&Text> = texts.iter().filter(|text| text.path.starts_with("docs/adr/")).collect();
     records.sort_by_key(|text| &text.path);
     let mut faults = Faults::new();
-    for (index, record) in records.iter().enumerate() {
-        let number = format!("{:04}", index + 1);
+    let mut last = String::new();
+    for record in records {
         let name = record.path.trim_start_matches("docs/adr/");
-        if !name.starts_with(&format!("{number}-")) {
-            faults.push(format!("{}: the next record is {number}-…", record.path));
+        let number: String = name.chars().take_while(char::is_ascii_digit).collect();
+        if number.len() != 4 || !name[number.len()..].starts_with('-') || number == last {
+            faults.push(format!(
+                "{}: a record's name begins with a number of its own, such as 0001-…",
+                record.path
+            ));
         }
         if !record.content.starts_with(&format!("# {number} ")) {
             faults.push(format!("{}: the title must begin with \"# {number} \"", record.path));
         }
+        last = number;
         let headings: Vec<&str> = record.content.lines().filter(|line| line.starts_with("## ")).collect();
         if headings != RECORD_HEADINGS {
             faults.push(format!(
@@ -217,12 +225,15 @@ mod tests {
     }
 
     #[test]
-    fn records_are_numbered_without_a_gap_and_have_their_headings() {
+    fn records_have_a_number_of_their_own_and_their_headings() {
         let body = RECORD_HEADINGS.join("\n\n");
         let first = text("docs/adr/0001-a.md", &format!("# 0001 A\n\n{body}\n"));
         assert_eq!(records(&[first]), Faults::new());
-        let gap = text("docs/adr/0003-b.md", &format!("# 0003 B\n\n{body}\n"));
-        assert_eq!(records(&[gap]).len(), 2);
+        let later = text("docs/adr/0003-b.md", &format!("# 0003 B\n\n{body}\n"));
+        let twin = text("docs/adr/0003-c.md", &format!("# 0003 C\n\n{body}\n"));
+        assert_eq!(records(&[later, twin]).len(), 1);
+        let other = text("docs/adr/0003-b.md", &format!("# 0004 B\n\n{body}\n"));
+        assert_eq!(records(&[other]).len(), 1);
         let bare = text("docs/adr/0001-a.md", "# 0001 A\n\n## Context\n");
         assert_eq!(records(&[bare]).len(), 1);
     }
