@@ -13,6 +13,7 @@ use domain::ports::StoreError;
 use futures_util::FutureExt;
 use sqlx::{
     SqlitePool,
+    error::DatabaseError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -20,6 +21,9 @@ use super::{Connections, direct::Direct, failed, watch::Watch};
 
 /// Connections that read.
 const READERS: u32 = 4;
+
+/// Between two attempts to open a file that another process is making.
+const CONNECT_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Connections to a file, which is made if there is none.
 pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections, StoreError> {
@@ -45,10 +49,8 @@ pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections,
             })
     };
     // The writer comes first: it makes the file and its journal, which readers must find.
-    let writer: SqlitePool = pool(1)
-        .connect_with(options.clone())
-        .await
-        .map_err(failed("open the database"))?;
+    let writer = connect_in_turn(|| pool(1).connect_with(options.clone()), patience);
+    let writer: SqlitePool = writer.await.map_err(failed("open the database"))?;
     // Made once: where a file is missing later, an empty one in its place would hide the loss.
     let options = options.create_if_missing(false);
     writer.set_connect_options(options.clone());
@@ -62,6 +64,30 @@ pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections,
         direct: Direct::new(path.to_owned(), identity.clone()),
         watch: Watch::new(path, identity),
     })
+}
+
+/// Connects, again and again while another process makes the same file: who comes second to the change into a file with
+/// a journal is refused at once, since for two who wait for each other there no busy timeout helps.
+async fn connect_in_turn<F>(connect: impl Fn() -> F, patience: Duration) -> sqlx::Result<SqlitePool>
+where
+    F: Future<Output = sqlx::Result<SqlitePool>>,
+{
+    let began = Instant::now();
+    loop {
+        match connect().await {
+            Err(sqlx::Error::Database(error)) if is_busy(&*error) && began.elapsed() < patience => {
+                tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// `SQLITE_BUSY`, whatever stands in the upper half of its code.
+fn is_busy(error: &dyn DatabaseError) -> bool {
+    const BUSY: i32 = 5;
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == BUSY)
 }
 
 /// Writes the journal (WAL) of this file, and so everything that was committed, through to the disk. Outside of any

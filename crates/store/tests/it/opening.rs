@@ -89,6 +89,21 @@ async fn nodes_that_start_at_once_migrate_once(engine: Engine) {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_many_make_at_once_opens_for_all_of_them() {
+    for _ in 0..100 {
+        let directory = TempDir::new().unwrap();
+        let database = TestDatabase::unmigrated(Engine::Sqlite, directory.path()).await;
+        let starts = (0..8).map(|_| {
+            let (address, folder) = (database.address().clone(), directory.path().to_owned());
+            tokio::spawn(async move { SqlStore::open_without_migrating(&address, &folder).await.map(drop) })
+        });
+        for start in starts.collect::<Vec<_>>() {
+            start.await.unwrap().unwrap();
+        }
+    }
+}
+
 async fn two_processes_can_write_the_same_database(engine: Engine) {
     let world = World::new(engine).await;
     let scope = world.tenant().await;
