@@ -164,8 +164,7 @@ fn grown(root: &Path, unseen: &BTreeSet<Pair>) -> Result<BTreeSet<Pair>> {
     let mut grown = BTreeSet::new();
     let mut later = unseen.clone();
     for commit in commits.lines() {
-        let earlier = excused(&git(root, &["show", &format!("{commit}:{UNSEEN_FILE}")])?)?;
-        let earlier: BTreeSet<_> = earlier.into_keys().collect();
+        let earlier = pairs(&git(root, &["show", &format!("{commit}:{UNSEEN_FILE}")])?);
         grown.extend(later.difference(&earlier).cloned());
         later = earlier;
     }
@@ -182,6 +181,12 @@ fn git(root: &Path, arguments: &[&str]) -> Result<String> {
         String::from_utf8_lossy(&output.stderr).trim()
     );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The pairs of a list of earlier, whose lines did not have to say what is missing.
+fn pairs(text: &str) -> BTreeSet<Pair> {
+    let pair = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
+    text.lines().map(pair).collect()
 }
 
 /// A pair without a word on what is missing is no excuse.
@@ -319,6 +324,9 @@ mod tests {
             git(&folder, &[&who[..], &["commit", "-qm", "list"]].concat()).unwrap();
         };
         git(&folder, &["init", "-q"]).unwrap();
+        // As lists once were.
+        commit("a.b\na.c\n");
+        assert_eq!(grown(&folder, &set(&["a.b"])).unwrap(), set(&[]));
         commit("a.b  # one\na.c  # two\n");
         assert_eq!(grown(&folder, &set(&["a.b", "a.c"])).unwrap(), set(&[]));
         assert_eq!(grown(&folder, &set(&["a.b"])).unwrap(), set(&[]));
