@@ -27,6 +27,7 @@ mod routes;
 mod schema;
 mod server;
 mod support;
+mod together;
 
 pub use app::{App, AppParts, MetricsText, ReadyProbe};
 pub use config::{ApiConfig, RateLimitConfig};

@@ -8,6 +8,7 @@ use contract::{ListEnvelope, Pagination};
 use domain::{
     change::{etag, etag_of_text},
     records::{Listing, Page},
+    snapshot::Snapshot,
 };
 use hyper::{
     StatusCode,
@@ -70,6 +71,14 @@ impl Caller {
         self.one(StatusCode::OK, data)
     }
 
+    /// 200, for a thing whose text may be known from the last time.
+    pub(crate) fn snapshot(&self, snapshot: &Snapshot<impl Serialize>) -> Response {
+        match snapshot.text() {
+            Ok(text) => self.written(StatusCode::OK, &text.json, &text.etag),
+            Err(error) => unwritable(&error),
+        }
+    }
+
     /// 200, for a thing that shows more than what its version is made of.
     pub(crate) fn data_of_version(&self, data: impl Serialize, version: impl Serialize) -> Response {
         let mut response = self.one(StatusCode::OK, data);
@@ -95,8 +104,12 @@ impl Caller {
             Ok(data) => data,
             Err(error) => return unwritable(&error),
         };
-        let mut response = json(status, enveloped(&data, &self.context.meta()));
-        if let Ok(tag) = HeaderValue::try_from(etag_of_text(&data)) {
+        self.written(status, &data, &etag_of_text(&data))
+    }
+
+    fn written(&self, status: StatusCode, data: &[u8], tag: &str) -> Response {
+        let mut response = json(status, enveloped(data, &self.context.meta()));
+        if let Ok(tag) = HeaderValue::from_str(tag) {
             response.headers_mut().insert(ETAG, tag);
         }
         response

@@ -22,6 +22,7 @@ use crate::{
     App, Front, Peer, Problem,
     bare::{self, Enveloped, Unread},
     limits::network,
+    together::Together,
 };
 
 /// Most headers of a request.
@@ -181,6 +182,7 @@ impl Server {
         let front = self.front.clone();
         let unread = Unread::default();
         let io = Enveloped::new(TokioIo::new(stream), self.app.clone(), peer.ip(), unread.clone());
+        let io = Together::new(io);
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(|body| unread.watch(body));
             request.extensions_mut().insert(Peer(peer));
@@ -189,26 +191,28 @@ impl Server {
         });
         let http = self.http.clone();
         // A connection of after the signal answers once that the server is stopping, and closes by that answer.
-        let drain = if self.drain.is_cancelled() {
-            CancellationToken::new()
-        } else {
-            self.drain.clone()
-        };
+        let drain = Some(self.drain.clone()).filter(|drain| !drain.is_cancelled());
         let abort = self.abort.clone();
         self.tracker.spawn(async move {
             let _place = place;
             let connection = http.serve_connection(io, service);
             tokio::pin!(connection);
-            let result = tokio::select! {
-                result = connection.as_mut() => result,
-                () = abort.cancelled() => return,
-                () = drain.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        result = connection.as_mut() => result,
-                        () = abort.cancelled() => return,
-                    }
+            // One signal at a time, since each is looked at whenever the connection is: none is cut before it was
+            // drained.
+            let mut result = None;
+            if let Some(drain) = drain {
+                tokio::select! {
+                    biased;
+                    ended = connection.as_mut() => result = Some(ended),
+                    () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
                 }
+            }
+            let result = match result {
+                Some(result) => result,
+                None => tokio::select! {
+                    result = connection.as_mut() => result,
+                    () = abort.cancelled() => return,
+                },
             };
             if let Err(error) = result {
                 tracing::debug!(%error, "a connection ended badly");

@@ -19,6 +19,7 @@ use crate::{
     ports::{Clock, SentenceEmbedder, Services, Store},
     records::{AgentRecord, Listing, Page, Scope, Versioned},
     rules,
+    snapshot::Snapshot,
 };
 
 /// The name of the embedded brain.
@@ -125,10 +126,10 @@ impl Agents {
     }
 
     /// One agent.
-    pub async fn agent_fetch(&self, scope: Scope, id: &str) -> Result<AgentRecord, Error> {
+    pub async fn agent_fetch(&self, scope: Scope, id: &str) -> Result<Arc<Snapshot<AgentRecord>>, Error> {
         let agent = rules::id_in_path("agent", id)?;
         self.store
-            .agent_fetch(scope, agent)
+            .agent_snapshot(scope, agent)
             .await?
             .ok_or_else(|| Error::not_found("agent", id))
     }

@@ -24,6 +24,7 @@ pub mod records;
 pub mod requests;
 pub mod rules;
 pub mod sentences;
+pub mod snapshot;
 pub mod telephony;
 pub mod tokens;
 pub mod voices;

@@ -20,6 +20,7 @@ use crate::{
         MemberChanged, NumberCreated, NumberFilter, Organization, Page, Scope, TrunkRecord, Version, Versioned,
         VoiceRecord,
     },
+    snapshot::Snapshot,
 };
 
 // ---------------------------------------------------------------- time
@@ -139,6 +140,8 @@ pub trait AgentStore: Send + Sync {
     async fn agent_create(&self, scope: Scope, agent: &AgentRecord, with: &Alongside) -> Stored<()>;
     /// `None` also for another organisation's agent.
     async fn agent_fetch(&self, scope: Scope, id: AgentId) -> Stored<Option<AgentRecord>>;
+    /// As `agent_fetch`; who reads it again unchanged may be given the same snapshot.
+    async fn agent_snapshot(&self, scope: Scope, id: AgentId) -> Stored<Option<Arc<Snapshot<AgentRecord>>>>;
     /// A page of agents.
     async fn agent_list(&self, scope: Scope, page: Page) -> Stored<Listing<AgentRecord>>;
     /// As `agent_fetch`, to be changed.

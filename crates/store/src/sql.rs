@@ -45,6 +45,7 @@ use domain::{
 
 mod db;
 mod direct;
+mod made;
 mod page;
 mod row;
 mod seen;
@@ -56,6 +57,7 @@ mod value;
 mod watch;
 
 pub(crate) use db::{Connections, Db, Engine};
+pub(crate) use made::Made;
 pub(crate) use page::{Kept, Selection};
 pub(crate) use row::{Row, get, json, maybe_json, maybe_named, maybe_time, named, time};
 pub(crate) use seen::Seen;

@@ -10,7 +10,7 @@ use std::{
 use domain::{
     nodes::NodeId,
     ports::{Store, StoreError},
-    records::KeyRecord,
+    records::{AgentRecord, KeyRecord},
 };
 use sqlx::migrate::Migrator;
 
@@ -18,7 +18,7 @@ use crate::{
     DatabaseAddress, migrations,
     node::node_in,
     seal::Sealer,
-    sql::{Connections, Db, Engine, Outcome, Seen, args, doing, failed, get},
+    sql::{Connections, Db, Engine, Made, Outcome, Seen, args, doing, failed, get},
 };
 
 /// Longest wait for a connection, and for a lock that somebody else holds.
@@ -31,6 +31,8 @@ pub struct SqlStore {
     pub(crate) sealer: Arc<Sealer>,
     /// Keys by their prefix: nearly every request asks for one.
     pub(crate) keys_seen: Seen<String, Arc<KeyRecord>>,
+    /// Agents by their id, as they were read.
+    pub(crate) agents_made: Made<AgentRecord>,
     /// Which node calls that are created here belong to.
     pub(crate) node: NodeId,
 }
@@ -77,6 +79,7 @@ impl SqlStore {
             db,
             sealer: Arc::new(sealer),
             keys_seen: Seen::default(),
+            agents_made: Made::default(),
             node: node(data_folder.join("node.id")).await?,
         })
     }

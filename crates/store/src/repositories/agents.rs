@@ -1,11 +1,14 @@
 //! Agents.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use contract::AgentId;
 use domain::{
     Alongside,
     ports::{AgentStore, Stored},
     records::{AgentRecord, Listing, Page, Scope, Version, Versioned},
+    snapshot::Snapshot,
 };
 
 use crate::{
@@ -50,19 +53,17 @@ impl AgentStore for SqlStore {
         Ok(found.map(|found| found.record))
     }
 
+    async fn agent_snapshot(&self, scope: Scope, id: AgentId) -> Stored<Option<Arc<Snapshot<AgentRecord>>>> {
+        doing("agent_fetch", async {
+            let row = self.agent_row(scope, id).await?;
+            row.map(|row| self.agents_made.of(id.0, row, agent)).transpose()
+        })
+        .await
+    }
+
     async fn agent_versioned(&self, scope: Scope, id: AgentId) -> Stored<Option<Versioned<AgentRecord>>> {
         doing("agent_fetch", async {
-            let row = self
-                .db
-                .fetch_optional(
-                    concat!(
-                        "SELECT ",
-                        columns!(),
-                        " FROM agents WHERE organization_id = $1 AND id = $2"
-                    ),
-                    args![scope.organization.0, id.0],
-                )
-                .await?;
+            let row = self.agent_row(scope, id).await?;
             row.map(|row| versioned(&row, agent)).transpose()
         })
         .await
@@ -125,6 +126,17 @@ impl AgentStore for SqlStore {
             self.commit_if(tx, scope, done > 0, with).await
         })
         .await
+    }
+}
+
+impl SqlStore {
+    async fn agent_row(&self, scope: Scope, id: AgentId) -> Outcome<Option<Row>> {
+        let sql = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM agents WHERE organization_id = $1 AND id = $2"
+        );
+        self.db.fetch_optional(sql, args![scope.organization.0, id.0]).await
     }
 }
 

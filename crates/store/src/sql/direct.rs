@@ -66,7 +66,11 @@ impl Direct {
         let Some(idle) = self.idle().as_mut().map(Vec::pop) else {
             return Ok(Found::NotHere);
         };
-        let idle = idle.filter(|lent| self.0.identity.was_of_present_file(&self.0.path, lent.made));
+        let idle = idle.filter(|lent| {
+            self.0
+                .identity
+                .was_of_present_file(&self.0.path, lent.made, Instant::now())
+        });
         let lent = idle.map_or_else(|| self.open(), Ok);
         let found = lent.and_then(|mut lent| {
             let row = lent.fetch(sql, args)?;
@@ -171,12 +175,32 @@ impl ToSql for Value {
 }
 
 /// A row, taken out of the database.
+#[derive(PartialEq)]
 pub(crate) struct DirectRow {
     names: Names,
     values: Vec<Raw>,
 }
 
 impl DirectRow {
+    /// A row of one text.
+    #[cfg(test)]
+    pub(super) fn of_text(name: &str, text: &str) -> Self {
+        Self {
+            names: Arc::new([name.to_owned()]),
+            values: vec![Raw::Text(text.to_owned())],
+        }
+    }
+
+    /// What its values take.
+    pub(super) fn bytes(&self) -> usize {
+        let of_one = |value: &Raw| match value {
+            Raw::Text(text) => text.len(),
+            Raw::Blob(bytes) => bytes.len(),
+            Raw::Null | Raw::Integer(_) | Raw::Real(_) => 0,
+        };
+        size_of_val(self.values.as_slice()) + self.values.iter().map(of_one).sum::<usize>()
+    }
+
     /// The name of the first column.
     pub(super) fn first(&self) -> Option<&str> {
         self.names.first().map(String::as_str)

@@ -150,9 +150,8 @@ impl Identity {
         made.is_none_or(|made| made >= since)
     }
 
-    /// The same, for reads, by what was seen a moment ago.
-    pub(super) fn was_of_present_file(&self, path: &Path, made: Instant) -> bool {
-        let now = Instant::now();
+    /// The same of a connection that was made then, for reads, by what was seen a moment ago.
+    pub(super) fn was_of_present_file(&self, path: &Path, made: Instant, now: Instant) -> bool {
         let known = *self.known();
         match known {
             Some(Known {

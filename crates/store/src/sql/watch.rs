@@ -75,11 +75,11 @@ impl Watch {
     fn index(&self, now: Instant) -> Option<Arc<File>> {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = opened.as_mut()
-            && self.0.identity.was_of_present_file(&self.0.database, opened.since)
+            && self.0.identity.was_of_present_file(&self.0.database, opened.since, now)
         {
             return opened.is_linked(now).then(|| Arc::clone(&opened.file));
         }
-        if !self.0.identity.was_of_present_file(&self.0.database, now) {
+        if !self.0.identity.was_of_present_file(&self.0.database, now, now) {
             return None;
         }
         let file = open_for_good(&self.0.index)?;

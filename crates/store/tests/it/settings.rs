@@ -43,7 +43,7 @@ async fn an_agent_is_made_listed_changed_and_deleted(engine: Engine) {
         .await
         .unwrap();
     let id = made.id.to_string();
-    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), made);
+    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap().record(), &made);
     assert_eq!(
         world.agents.agent_list(scope, ALL).await.unwrap().items,
         std::slice::from_ref(&made)
@@ -68,7 +68,7 @@ async fn an_agent_is_made_listed_changed_and_deleted(engine: Engine) {
         ("Be kind.", made.created_at)
     );
     assert!(after.updated_at > made.updated_at);
-    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), after);
+    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap().record(), &after);
     world.agents.agent_delete(&Change::by_system(scope), &id).await.unwrap();
     assert_eq!(
         missing(world.agents.agent_delete(&by_another(scope), &id).await),
@@ -221,7 +221,7 @@ async fn an_update_keeps_the_rules_of_the_whole(engine: Engine) {
         faults(outcome),
         [("/language_hint".to_owned(), FieldReason::InvalidFormat)]
     );
-    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap(), made);
+    assert_eq!(world.agents.agent_fetch(scope, &id).await.unwrap().record(), &made);
     let outcome = world
         .agents
         .agent_update(&Change::by_system(scope), "nonsense", AgentUpdate::default())

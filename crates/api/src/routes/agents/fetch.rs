@@ -26,5 +26,5 @@ pub(crate) async fn agent_fetch(
     State(app): State<App>,
     ApiPath(id): ApiPath,
 ) -> Result<Response, Problem> {
-    Ok(caller.data(app.agents().agent_fetch(caller.scope, &id).await?))
+    Ok(caller.snapshot(&*app.agents().agent_fetch(caller.scope, &id).await?))
 }
