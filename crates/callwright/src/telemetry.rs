@@ -7,7 +7,12 @@ use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::filter_fn, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _,
+    filter::{Targets, filter_fn},
+    fmt::MakeWriter,
+    layer::{Filter, SubscriberExt as _},
+    registry::LookupSpan,
+    util::SubscriberInitExt as _,
 };
 
 use self::lines::Flush;
@@ -29,7 +34,7 @@ fn subscriber<W>(section: &LogSection, writer: W, colours: bool) -> Result<impl 
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let wanted = EnvFilter::try_new(&section.filter)
+    let wanted = filter(&section.filter)
         .with_context(|| format!("log.filter {:?} is no filter; try \"info\"", section.filter))?;
     // Apart from the operator's filter, so that none can let them through.
     let harmless =
@@ -44,6 +49,15 @@ where
     Ok(tracing_subscriber::registry()
         .with(api::request_lines())
         .with(lines.with_filter(harmless).with_filter(wanted)))
+}
+
+/// The operator's filter. One that names no spans and fields is not asked about every span that is entered and left.
+fn filter<S: Subscriber + for<'span> LookupSpan<'span>>(text: &str) -> Result<Box<dyn Filter<S> + Send + Sync>> {
+    let by_spans = EnvFilter::try_new(text)?;
+    Ok(match text.parse::<Targets>() {
+        Ok(targets) if !text.contains(['[', '{']) => Box::new(targets),
+        _ => Box::new(by_spans),
+    })
 }
 
 /// What a panic says may quote what a caller said; where it was does not.
@@ -125,6 +139,28 @@ mod tests {
                 }
             });
             assert_eq!(written.matches("a line").count(), 6, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_filter_may_name_targets_and_spans() {
+        let lines = |filter| {
+            written(filter, LogFormat::Text, || {
+                let span = tracing::info_span!(target: "api", "request");
+                span.in_scope(|| tracing::debug!(target: "api", "inside"));
+                tracing::debug!(target: "api", "outside");
+                tracing::info!(target: "store", "elsewhere");
+            })
+        };
+        for (filter, inside, outside, elsewhere) in [
+            ("info", false, false, true),
+            ("warn,api=debug", true, true, false),
+            ("warn,[request]=debug", true, false, false),
+            ("off", false, false, false),
+        ] {
+            let written = lines(filter);
+            let seen = ["inside", "outside", "elsewhere"].map(|word| written.contains(word));
+            assert_eq!(seen, [inside, outside, elsewhere], "{filter}: {written}");
         }
     }
 

@@ -240,17 +240,18 @@ impl TelephonyStore for SqlStore {
         wanted: Option<String>,
     ) -> Stored<Option<Number>> {
         doing("number_for_outbound", async {
-            let numbers = Selection::of("numbers", number_columns!())
-                .only("organization_id = $", scope.organization.0)
-                .only("outbound_agent_id = $", agent.0)
-                .only_if("phone_number = $", wanted);
-            let newest = Page {
-                limit: 1,
-                offset: 0,
-                before: None,
-            };
-            let found = self.db.page(numbers, newest, number).await?;
-            Ok(found.items.into_iter().next())
+            let newest = concat!(
+                "SELECT ",
+                number_columns!(),
+                " FROM numbers WHERE organization_id = $1 AND outbound_agent_id = $2
+                      AND ($3 IS NULL OR phone_number = $3)
+                  ORDER BY id DESC LIMIT 1"
+            );
+            let row = self
+                .db
+                .fetch_optional(newest, args![scope.organization.0, agent.0, wanted])
+                .await?;
+            row.as_ref().map(number).transpose()
         })
         .await
     }
