@@ -7,6 +7,7 @@ ring "$PROMPTS/conf-onlyperson.wav" "$PROMPTS/demo-congrats.wav" >"$WORK/caller.
 caller=$!
 PIDS+=("$caller")
 
+# In a shell of its own, which is all that a refusal ends.
 has_call() { (newest_call); }
 until_ok 20 has_call || fail "no call came"
 call="$(newest_call)"

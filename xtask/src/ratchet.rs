@@ -186,7 +186,7 @@ fn git(root: &Path, arguments: &[&str]) -> Result<String> {
 /// The pairs of a list of earlier, whose lines did not have to say what is missing.
 fn pairs(text: &str) -> BTreeSet<Pair> {
     let pair = |line: &str| line.split('#').next().unwrap_or_default().trim().to_owned();
-    text.lines().map(pair).collect()
+    text.lines().map(pair).filter(|pair| !pair.is_empty()).collect()
 }
 
 /// A pair without a word on what is missing is no excuse.

@@ -7,10 +7,6 @@ use std::{
     io::{self, IoSlice},
     net::IpAddr,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,7 +14,6 @@ use std::{
 use contract::Reason;
 use hyper::{
     StatusCode,
-    body::{Body, Frame, Incoming, SizeHint},
     rt::{Read, ReadBuf, ReadBufCursor, Write},
 };
 use tokio::time::Sleep;
@@ -26,6 +21,7 @@ use tokio::time::Sleep;
 use crate::{
     App, Problem, RequestContext,
     envelope::{body_of, help},
+    exchange::Exchange,
     support::{self, Seen},
 };
 
@@ -45,20 +41,20 @@ pub(crate) struct Enveloped<I> {
     peer: IpAddr,
     /// What replaces a refusal, and how much of it is on its way.
     replacement: Option<(Vec<u8>, usize)>,
-    unread: Unread,
+    exchange: Exchange,
     linger: Option<Linger>,
     /// Runs while the client takes nothing of what is written.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Enveloped<I> {
-    pub(crate) fn new(inner: I, app: App, peer: IpAddr, unread: Unread) -> Self {
+    pub(crate) fn new(inner: I, app: App, peer: IpAddr, exchange: Exchange) -> Self {
         Self {
             inner,
             app,
             peer,
             replacement: None,
-            unread,
+            exchange,
             linger: None,
             stalled: None,
         }
@@ -76,60 +72,6 @@ impl<I> Enveloped<I> {
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-/// Whether a client may still be sending what nobody is going to read.
-#[derive(Clone, Default)]
-pub(crate) struct Unread(Arc<AtomicBool>);
-
-impl Unread {
-    fn set(&self, unread: bool) {
-        self.0.store(unread, Ordering::Relaxed);
-    }
-
-    /// A request's body; until its end was read there is more of it.
-    pub(crate) fn watch(&self, body: Incoming) -> axum::body::Body {
-        // A request begins only once what came before it was read, by whomever.
-        self.set(false);
-        if body.is_end_stream() {
-            return axum::body::Body::empty();
-        }
-        self.set(true);
-        axum::body::Body::new(Watched {
-            body,
-            unread: self.clone(),
-        })
-    }
-}
-
-/// A body that tells when its end was read.
-struct Watched {
-    body: Incoming,
-    unread: Unread,
-}
-
-impl Body for Watched {
-    type Data = bytes::Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
-            self.unread.set(false);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -243,7 +185,7 @@ impl<I: Read + Write + Unpin> Write for Enveloped<I> {
         ready!(self.poll_replacement(cx))?;
         if let Some(status) = bare_status(buf) {
             let bytes = answer(&problem_of(status), &self.app, self.peer);
-            self.unread.set(true);
+            self.exchange.set_unread(true);
             self.replacement = Some((bytes, 0));
             // The rest goes out with the flush that follows; the library takes its own bytes for written.
             let _ = self.poll_replacement(cx)?;
@@ -263,7 +205,7 @@ impl<I: Read + Write + Unpin> Write for Enveloped<I> {
         let this = &mut *self;
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            if !this.unread.0.load(Ordering::Relaxed) {
+            if !this.exchange.is_unread() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -10,6 +10,7 @@ mod conditions;
 mod config;
 mod document;
 mod envelope;
+mod exchange;
 mod extract;
 mod form;
 mod formats;

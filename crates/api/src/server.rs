@@ -20,7 +20,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     App, Front, Peer, Problem,
-    bare::{self, Enveloped, Unread},
+    bare::{self, Enveloped},
+    exchange::{Exchange, Socket},
     limits::network,
     together::Together,
 };
@@ -180,11 +181,11 @@ impl Server {
 
     fn serve_one(&self, stream: TcpStream, peer: SocketAddr, place: Held) {
         let front = self.front.clone();
-        let unread = Unread::default();
-        let io = Enveloped::new(TokioIo::new(stream), self.app.clone(), peer.ip(), unread.clone());
-        let io = Together::new(io);
+        let exchange = Exchange::default();
+        let io = TokioIo::new(Socket::new(stream, exchange.clone()));
+        let io = Together::new(Enveloped::new(io, self.app.clone(), peer.ip(), exchange.clone()));
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| unread.watch(body));
+            let mut request = request.map(|body| exchange.begin(body));
             request.extensions_mut().insert(Peer(peer));
             let front = front.clone();
             async move { Ok::<_, Infallible>(front.answer(request).await) }
@@ -197,8 +198,8 @@ impl Server {
             let _place = place;
             let connection = http.serve_connection(io, service);
             tokio::pin!(connection);
-            // One signal at a time, since each is looked at whenever the connection is: none is cut before it was
-            // drained.
+            // One signal at a time, since to look at one costs something whenever the connection has work. Nothing is
+            // lost: `abort` never comes before `drain`.
             let mut result = None;
             if let Some(drain) = drain {
                 tokio::select! {

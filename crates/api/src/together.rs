@@ -12,7 +12,8 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 ///
 /// Whoever has many connections to this server, such as a proxy before it, is then woken once for the answers to all
 /// that it asked in one go, and not once for each. To wake a process on another core costs about as much as the rest
-/// of a small answer, on either side. An answer waits for at most the tasks that were ready when it was.
+/// of a small answer, on either side. An answer waits for about as long as the tasks take that were ready when it was;
+/// one that is larger than hyper's buffer, or the last of its connection, may go out at once.
 pub(crate) struct Together<I> {
     inner: I,
     has_let_others_go: bool,

@@ -130,9 +130,12 @@ fn let_people_in(keys: Keys, config: &Config, clock: &Arc<dyn Clock>) -> Result<
 
 /// A running platform.
 pub(crate) struct Platform {
+    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "only the demo asks for it"))]
     pub(crate) api_addr: SocketAddr,
+    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "only the demo asks for it"))]
     pub(crate) sip_addr: SocketAddr,
     /// Speech and thought, for callers of our own.
+    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "only the demo asks for it"))]
     pub(crate) services: Services,
     switchboard: Switchboard,
     calls: Calls,

@@ -51,12 +51,15 @@ where
         .with(lines.with_filter(harmless).with_filter(wanted)))
 }
 
-/// The operator's filter. One that names no spans and fields is not asked about every span that is entered and left.
+/// The operator's filter. `EnvFilter` says what a filter is; but it is asked about every span that is entered and left,
+/// so one that names no spans is kept as plain targets, where both read it alike.
 fn filter<S: Subscriber + for<'span> LookupSpan<'span>>(text: &str) -> Result<Box<dyn Filter<S> + Send + Sync>> {
-    let by_spans = EnvFilter::try_new(text)?;
-    Ok(match text.parse::<Targets>() {
-        Ok(targets) if !text.contains(['[', '{']) => Box::new(targets),
-        _ => Box::new(by_spans),
+    let of_any_kind = EnvFilter::try_new(text)?;
+    let is_plain = |piece: &str| !piece.is_empty() && !piece.ends_with('=') && !piece.contains(['[', '{', ' ']);
+    let targets = text.parse::<Targets>().ok();
+    Ok(match targets.filter(|_| text.split(',').all(is_plain)) {
+        Some(targets) => Box::new(targets),
+        None => Box::new(of_any_kind),
     })
 }
 
@@ -157,6 +160,11 @@ mod tests {
             ("warn,api=debug", true, true, false),
             ("warn,[request]=debug", true, false, false),
             ("off", false, false, false),
+            // Pieces that say nothing take nothing away.
+            ("info,", false, false, true),
+            ("api=debug,,info", true, true, true),
+            ("api=", true, true, false),
+            ("", false, false, false),
         ] {
             let written = lines(filter);
             let seen = ["inside", "outside", "elsewhere"].map(|word| written.contains(word));

@@ -271,6 +271,10 @@ async fn ear(_settings: &Settings) -> Result<Option<Ear>> {
     Ok(None)
 }
 
+#[cfg_attr(
+    not(feature = "local"),
+    expect(unused_variables, reason = "nobody listens without models")
+)]
 async fn words(ear: Option<&Ear>, samples: &[i16]) -> Result<Option<String>> {
     match ear {
         #[cfg(feature = "local")]

@@ -55,8 +55,10 @@ impl AgentStore for SqlStore {
 
     async fn agent_snapshot(&self, scope: Scope, id: AgentId) -> Stored<Option<Arc<Snapshot<AgentRecord>>>> {
         doing("agent_fetch", async {
-            let row = self.agent_row(scope, id).await?;
-            row.map(|row| self.agents_made.of(id.0, row, agent)).transpose()
+            let Some(row) = self.agent_row(scope, id).await? else {
+                return Ok(None);
+            };
+            self.agents_made.of(id.0, row, agent).map(Some)
         })
         .await
     }
@@ -116,6 +118,7 @@ impl AgentStore for SqlStore {
             if tx.fetch_for_update(sql, present).await?.is_none() {
                 return Ok(false);
             }
+            self.agents_made.forget(id.0);
             numbers_free(&mut tx, scope, id).await?;
             let done = tx
                 .execute(

@@ -33,6 +33,17 @@ macro_rules! number_columns {
     };
 }
 
+/// The numbers that an agent calls from.
+macro_rules! of_agent {
+    () => {
+        concat!(
+            "SELECT ",
+            number_columns!(),
+            " FROM numbers WHERE organization_id = $1 AND outbound_agent_id = $2"
+        )
+    };
+}
+
 #[async_trait]
 impl TelephonyStore for SqlStore {
     async fn trunk_create(&self, scope: Scope, trunk: &TrunkRecord, with: &Alongside) -> Stored<()> {
@@ -240,17 +251,17 @@ impl TelephonyStore for SqlStore {
         wanted: Option<String>,
     ) -> Stored<Option<Number>> {
         doing("number_for_outbound", async {
-            let newest = concat!(
-                "SELECT ",
-                number_columns!(),
-                " FROM numbers WHERE organization_id = $1 AND outbound_agent_id = $2
-                      AND ($3 IS NULL OR phone_number = $3)
-                  ORDER BY id DESC LIMIT 1"
-            );
-            let row = self
-                .db
-                .fetch_optional(newest, args![scope.organization.0, agent.0, wanted])
-                .await?;
+            let (sql, args) = match wanted {
+                Some(wanted) => (
+                    concat!(of_agent!(), " AND phone_number = $3"),
+                    args![scope.organization.0, agent.0, wanted],
+                ),
+                None => (
+                    concat!(of_agent!(), " ORDER BY id DESC LIMIT 1"),
+                    args![scope.organization.0, agent.0],
+                ),
+            };
+            let row = self.db.fetch_optional(sql, args).await?;
             row.as_ref().map(number).transpose()
         })
         .await

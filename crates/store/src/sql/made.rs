@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,20 +14,25 @@ use super::{Outcome, Row, direct::DirectRow};
 /// Bytes of rows that are kept; beyond it the memory starts afresh. A record and its text take about three times that.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// What one takes beside the row's bytes.
+const PLACE_BYTES: usize = 512;
+
 /// Records by their id, each with the row that it was made of. What is given out is always what the row says that was
 /// just read: only the making is saved.
 #[derive(Clone)]
 pub(crate) struct Made<T>(Arc<Mutex<Things<T>>>);
 
+type Kept<T> = HashMap<Uuid, (DirectRow, Arc<Snapshot<T>>)>;
+
 struct Things<T> {
-    by_id: HashMap<Uuid, (DirectRow, Arc<Snapshot<T>>)>,
+    by_id: Kept<T>,
     bytes: usize,
 }
 
 impl<T> Default for Made<T> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Things {
-            by_id: HashMap::new(),
+            by_id: Kept::new(),
             bytes: 0,
         })))
     }
@@ -44,9 +50,18 @@ impl<T> Made<T> {
         }
         let snapshot = Arc::new(Snapshot::new(make(&row)?));
         if let Row::Direct(row) = row {
-            self.things().keep(id, row, Arc::clone(&snapshot));
+            // Let go of once others can go on.
+            let _forgotten = self.things().keep(id, row, Arc::clone(&snapshot));
         }
         Ok(snapshot)
+    }
+
+    /// Forgets what is gone.
+    pub(crate) fn forget(&self, id: Uuid) {
+        let mut things = self.things();
+        if let Some((row, _)) = things.by_id.remove(&id) {
+            things.bytes -= weight(&row);
+        }
     }
 
     fn things(&self) -> MutexGuard<'_, Things<T>> {
@@ -55,17 +70,30 @@ impl<T> Made<T> {
 }
 
 impl<T> Things<T> {
-    fn keep(&mut self, id: Uuid, row: DirectRow, snapshot: Arc<Snapshot<T>>) {
-        let bytes = row.bytes();
+    /// Keeps one; gives back what it took the place of.
+    fn keep(&mut self, id: Uuid, row: DirectRow, snapshot: Arc<Snapshot<T>>) -> Kept<T> {
+        let bytes = weight(&row);
+        let mut forgotten = Kept::new();
+        if let Some(before) = self.by_id.remove(&id) {
+            self.bytes -= weight(&before.0);
+            forgotten.insert(id, before);
+        }
+        if bytes > BYTES_MAX {
+            return forgotten;
+        }
         if self.bytes + bytes > BYTES_MAX {
-            self.by_id.clear();
+            forgotten.extend(mem::take(&mut self.by_id));
             self.bytes = 0;
         }
         self.bytes += bytes;
-        if let Some((before, _)) = self.by_id.insert(id, (row, snapshot)) {
-            self.bytes -= before.bytes();
-        }
+        self.by_id.insert(id, (row, snapshot));
+        forgotten
     }
+}
+
+/// What a row and its place take.
+fn weight(row: &DirectRow) -> usize {
+    row.bytes() + PLACE_BYTES
 }
 
 #[cfg(test)]
@@ -103,8 +131,17 @@ mod tests {
         for _ in 0..20 {
             made.of(Uuid::now_v7(), row(&megabyte), length).unwrap();
             let things = made.things();
-            let kept: usize = things.by_id.values().map(|(row, _)| row.bytes()).sum();
+            let kept: usize = things.by_id.values().map(|(row, _)| weight(row)).sum();
             assert!(kept == things.bytes && kept <= BYTES_MAX, "{kept}");
         }
+        let count = || made.things().by_id.len();
+        let (before, id) = (count(), *made.things().by_id.keys().next().unwrap());
+        made.of(Uuid::now_v7(), row(&"x".repeat(BYTES_MAX)), length).unwrap();
+        assert_eq!(count(), before, "one that is too large takes nobody's place");
+        made.of(id, row("short"), length).unwrap();
+        made.forget(id);
+        assert_eq!(count(), before - 1);
+        let kept: usize = made.things().by_id.values().map(|(row, _)| weight(row)).sum();
+        assert_eq!(kept, made.things().bytes);
     }
 }

@@ -22,6 +22,7 @@ crate::on_both_engines![
     a_number_is_imported_once_in_the_whole_world,
     an_import_answers_form_then_trunk_then_provider,
     a_number_serves_one_agent_per_direction,
+    of_an_agents_numbers_the_newest_calls_out_unless_another_is_named,
     assigning_names_what_is_missing_where_it_stands,
     of_two_agents_at_the_same_moment_one_gets_the_number,
     the_telephone_network_finds_number_tenant_and_trunk,
@@ -266,6 +267,42 @@ async fn an_import_answers_form_then_trunk_then_provider(engine: Engine) {
         )
         .await;
     assert_eq!(broken_rule(outcome).0, Reason::UnsupportedProvider);
+}
+
+async fn of_an_agents_numbers_the_newest_calls_out_unless_another_is_named(engine: Engine) {
+    let world = World::new(engine).await;
+    let [ours, theirs] = [world.tenant().await, world.tenant().await];
+    let [agent, other] = [world.agent(ours).await.id, world.agent(ours).await.id];
+    for (phone, agent, direction) in [
+        ("+14155550101", agent, NumberDirection::Both),
+        ("+14155550102", agent, NumberDirection::Outbound),
+        ("+14155550103", agent, NumberDirection::Inbound),
+        ("+14155550104", other, NumberDirection::Both),
+    ] {
+        let number = imported(&world, ours, phone).await;
+        let assigned = assign(number.id, agent, direction);
+        world
+            .telephony
+            .number_assign(&Change::by_system(ours), assigned)
+            .await
+            .unwrap();
+    }
+    for (scope, wanted, found) in [
+        (ours, None, Some("+14155550102")),
+        (ours, Some("+14155550101"), Some("+14155550101")),
+        (ours, Some("+14155550102"), Some("+14155550102")),
+        (ours, Some("+14155550103"), None),
+        (ours, Some("+14155550104"), None),
+        (theirs, None, None),
+        (theirs, Some("+14155550101"), None),
+    ] {
+        let number = world
+            .store
+            .number_for_outbound(scope, agent, wanted.map(ToOwned::to_owned))
+            .await;
+        let number = number.unwrap().map(|number| number.phone_number);
+        assert_eq!(number.as_deref(), found, "{wanted:?}");
+    }
 }
 
 async fn a_number_serves_one_agent_per_direction(engine: Engine) {

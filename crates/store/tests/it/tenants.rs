@@ -27,6 +27,12 @@ async fn agents_are_their_tenants_own(engine: Engine) {
         Some(&agent)
     );
     assert_eq!(world.store.agent_fetch(theirs, agent.id).await.unwrap(), None);
+    // Also once it was read, and may be remembered.
+    for _ in 0..2 {
+        let own = world.store.agent_snapshot(ours, agent.id).await.unwrap().unwrap();
+        assert_eq!(own.record(), &agent);
+        assert!(world.store.agent_snapshot(theirs, agent.id).await.unwrap().is_none());
+    }
     assert_eq!(world.store.agent_list(theirs, ALL).await.unwrap().total, 0);
     assert!(
         !world

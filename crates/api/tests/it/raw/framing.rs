@@ -236,6 +236,37 @@ async fn half_a_body_and_silence_is_a_timeout_and_the_end() {
 }
 
 #[tokio::test]
+async fn who_says_that_nothing_more_comes_still_gets_an_answer() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let target = Target::start().await;
+    let read = format!(
+        "GET /api/public/v1/agents HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n",
+        target.app.key
+    );
+    let (post, stranger) = (
+        target.post("Content-Length: 1\r\n", "{"),
+        "GET /nope HTTP/1.1\r\nHost: a\r\n\r\n",
+    );
+    for (request, says) in [
+        (read.as_bytes(), "HTTP/1.1 200 "),
+        (&post, "HTTP/1.1 400 "),
+        (stranger.as_bytes(), "HTTP/1.1 404 "),
+    ] {
+        let clients = (0..50).map(|_| async {
+            let mut stream = tokio::net::TcpStream::connect(target.app.address).await.unwrap();
+            stream.write_all(request).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            String::from_utf8(answer).unwrap()
+        });
+        for answer in futures_util::future::join_all(clients).await {
+            assert!(answer.starts_with(says), "{answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_ends_with_the_connection_is_a_timeout() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let target = Target::start().await;
