@@ -208,12 +208,13 @@ impl Server {
                     () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
                 }
             }
-            let result = match result {
-                Some(result) => result,
-                None => tokio::select! {
-                    result = connection.as_mut() => result,
+            let result = if let Some(ended) = result {
+                ended
+            } else {
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
                     () = abort.cancelled() => return,
-                },
+                }
             };
             if let Err(error) = result {
                 tracing::debug!(%error, "a connection ended badly");

@@ -1,7 +1,7 @@
 //! A record as it was read, together with what was made of it.
 //!
 //! Most of what an API is asked for is what it was asked for before. Whoever reads a row again and finds it unchanged
-//! may give out the same [`Snapshot`] (the store does so for agents in SQLite), so its text is written and hashed once and not with every answer. The row is read
+//! may give out the same [`Snapshot`] (the store does so for agents in `SQLite`), so its text is written and hashed once and not with every answer. The row is read
 //! each time all the same: nothing here can be out of date.
 
 use std::sync::OnceLock;
