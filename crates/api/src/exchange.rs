@@ -11,7 +11,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::{
+    Method,
+    body::{Body, Frame, Incoming, SizeHint},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -29,8 +32,10 @@ struct State {
 
 impl Exchange {
     /// A request's body. A request begins only once what came before it was read, by whomever.
-    pub(crate) fn begin(&self, body: Incoming) -> axum::body::Body {
-        self.0.is_unanswered.store(true, Ordering::Relaxed);
+    pub(crate) fn begin(&self, method: &Method, body: Incoming) -> axum::body::Body {
+        // What asks for something to be done is broken off when its client goes away, and the next with its key is told
+        // how far it came. So its client's end must be seen until the answer is made.
+        self.set_unanswered(method.is_safe());
         let is_empty = body.is_end_stream();
         self.set_unread(!is_empty);
         if is_empty {
@@ -40,6 +45,15 @@ impl Exchange {
             body,
             exchange: self.clone(),
         })
+    }
+
+    /// The answer is made, and waits for its turn to be written.
+    pub(crate) fn answer_is_made(&self) {
+        self.set_unanswered(true);
+    }
+
+    fn set_unanswered(&self, unanswered: bool) {
+        self.0.is_unanswered.store(unanswered, Ordering::Relaxed);
     }
 
     pub(crate) fn set_unread(&self, unread: bool) {
@@ -53,10 +67,6 @@ impl Exchange {
 
     fn is_only_unanswered(&self) -> bool {
         self.0.is_unanswered.load(Ordering::Relaxed) && !self.is_unread()
-    }
-
-    fn note_answer(&self) {
-        self.0.is_unanswered.store(false, Ordering::Relaxed);
     }
 }
 
@@ -90,7 +100,7 @@ impl Body for Watched {
     }
 }
 
-/// A stream that reads nothing while a request is there and only its answer is missing.
+/// A stream that reads nothing while a request that changes nothing, or a finished answer, waits to be answered.
 ///
 /// Who says that nothing more comes (`nc -N`, some health checks) still waits for the answer, and the HTTP library takes
 /// an end in the middle of an exchange for a client that is gone. It hears of the end once the answer has begun, so a
@@ -113,7 +123,7 @@ impl Socket {
 
     fn noted(&mut self, cx: &Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
-            self.exchange.note_answer();
+            self.exchange.set_unanswered(false);
             if mem::take(&mut self.has_put_off) {
                 cx.waker().wake_by_ref();
             }

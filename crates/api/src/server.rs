@@ -185,10 +185,16 @@ impl Server {
         let io = TokioIo::new(Socket::new(stream, exchange.clone()));
         let io = Together::new(Enveloped::new(io, self.app.clone(), peer.ip(), exchange.clone()));
         let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(|body| exchange.begin(body));
+            let (parts, body) = request.into_parts();
+            let body = exchange.begin(&parts.method, body);
+            let mut request = Request::from_parts(parts, body);
             request.extensions_mut().insert(Peer(peer));
-            let front = front.clone();
-            async move { Ok::<_, Infallible>(front.answer(request).await) }
+            let (front, exchange) = (front.clone(), exchange.clone());
+            async move {
+                let answer = front.answer(request).await;
+                exchange.answer_is_made();
+                Ok::<_, Infallible>(answer)
+            }
         });
         let http = self.http.clone();
         // A connection of after the signal answers once that the server is stopping, and closes by that answer.

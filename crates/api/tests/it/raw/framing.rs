@@ -243,18 +243,11 @@ async fn who_says_that_nothing_more_comes_still_gets_an_answer() {
         "GET /api/public/v1/agents HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n",
         target.app.key
     );
-    let (post, stranger) = (
-        target.post("Content-Length: 1\r\n", "{"),
-        "GET /nope HTTP/1.1\r\nHost: a\r\n\r\n",
-    );
-    for (request, says) in [
-        (read.as_bytes(), "HTTP/1.1 200 "),
-        (&post, "HTTP/1.1 400 "),
-        (stranger.as_bytes(), "HTTP/1.1 404 "),
-    ] {
+    let stranger = "GET /nope HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (request, says) in [(read.as_str(), "HTTP/1.1 200 "), (stranger, "HTTP/1.1 404 ")] {
         let clients = (0..50).map(|_| async {
             let mut stream = tokio::net::TcpStream::connect(target.app.address).await.unwrap();
-            stream.write_all(request).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.unwrap();
