@@ -34,7 +34,7 @@ const LINES: &[(&str, &[&str])] = &[
     ("I would like to make an appointment.", &["day"]),
     ("Tomorrow, please.", &["time"]),
     ("At half past nine in the morning.", &["appointment"]),
-    ("Thank you, that's all. Goodbye.", &["goodbye", "bye"]),
+    ("Thank you, goodbye.", &["goodbye", "bye"]),
 ];
 /// Longest wait for the record of the call to be closed.
 const RECORD_WAIT: Duration = Duration::from_secs(10);

@@ -43,18 +43,24 @@ pub(super) fn judge(
     passed
 }
 
-/// What the caller said with what the agent said next. A caller who pauses within a line and goes on before the
-/// agent answers makes two turns of it, with one answer to both.
+/// What the caller said with what the agent said next. A caller who pauses within a line and goes on before the agent
+/// has answered, even into the answer's first words, makes two turns of it, with one answer to both.
 fn exchanges(turns: &[TranscriptTurn]) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
+    let mut was_cut = false;
     for turn in turns {
         match (turn.speaker, all.last_mut()) {
-            (Speaker::User, Some((said, answer))) if answer.is_empty() => {
+            (Speaker::User, Some((said, answer))) if answer.is_empty() || was_cut => {
                 said.push(' ');
                 said.push_str(&turn.text);
+                answer.clear();
+                was_cut = false;
             }
             (Speaker::User, _) => all.push((turn.text.clone(), String::new())),
-            (Speaker::Agent, Some((_, answer))) => answer.push_str(&turn.text),
+            (Speaker::Agent, Some((_, answer))) => {
+                answer.push_str(&turn.text);
+                was_cut = turn.interrupted;
+            }
             // The greeting answers nobody.
             (Speaker::Agent, None) => {}
         }
@@ -116,7 +122,12 @@ mod tests {
             turn(Speaker::Agent, "Good day."),
             turn(Speaker::User, "Tomorrow, please."),
             turn(Speaker::Agent, "At what time?"),
-            turn(Speaker::User, "Thank you, that's all."),
+            turn(Speaker::User, "Thank you,"),
+            turn(Speaker::User, "that's all."),
+            TranscriptTurn {
+                interrupted: true,
+                ..turn(Speaker::Agent, "Thank")
+            },
             turn(Speaker::User, "Goodbye."),
             turn(Speaker::Agent, "Thank you for calling. Goodbye!"),
         ];
