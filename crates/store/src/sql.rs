@@ -43,6 +43,7 @@ use domain::{
     ports::{StoreError, Stored},
 };
 
+mod change;
 mod db;
 mod direct;
 mod made;

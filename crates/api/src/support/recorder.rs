@@ -74,12 +74,17 @@ impl Queues {
         &mut self.0[class as usize]
     }
 
-    /// The next to be written, what is most worth keeping first.
-    fn take(&mut self) -> Vec<FailedRequestReport> {
+    /// How many wait.
+    fn len(&self) -> usize {
+        self.0.iter().map(|queue| queue.waiting.len()).sum()
+    }
+
+    /// The next to be written, `most` at most, what is most worth keeping first.
+    fn take(&mut self, most: usize) -> Vec<FailedRequestReport> {
         let mut batch = Vec::new();
         for class in FailureClass::ALL {
             let queue = self.of(class);
-            while batch.len() < BATCH_MAX
+            while batch.len() < most
                 && let Some(report) = queue.pop()
             {
                 batch.push(report);
@@ -185,14 +190,14 @@ impl Recorder {
         }
     }
 
-    /// Writes what waits; `false` when the store failed, and then it still waits.
+    /// Writes what waits; `false` when the store failed, and then it still waits. What comes while it writes has its
+    /// turn later: a flood would otherwise be written as fast as there are places, without an end.
     pub(crate) async fn flush(&self) -> bool {
         let _turn = self.writing.lock().await;
-        loop {
-            let batch = self.queues().take();
-            if batch.is_empty() {
-                break;
-            }
+        let mut left = self.queues().len();
+        while left > 0 {
+            let batch = self.queues().take(left.min(BATCH_MAX));
+            left -= batch.len();
             if let Err(error) = self.requests.keep(&batch).await {
                 self.failed(&error, batch);
                 return false;
@@ -287,6 +292,7 @@ mod tests {
         kept: Mutex<Vec<FailedRequestReport>>,
         is_broken: AtomicBool,
         purges: AtomicU32,
+        meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
     }
 
     const NOTHING: Listing<FailedRequestReport> = Listing {
@@ -304,6 +310,10 @@ mod tests {
                 });
             }
             self.kept.lock().unwrap().extend_from_slice(failed);
+            if let Some(happens) = &*self.meanwhile.lock().unwrap() {
+                assert!(self.kept.lock().unwrap().len() < 10, "it never ends");
+                happens();
+            }
             Ok(())
         }
 
@@ -407,6 +417,19 @@ mod tests {
         note(&recorder, 429, Some(loud));
         assert!(recorder.flush().await);
         assert_eq!(of(Some(loud)), shares + 1, "what was written takes no place");
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_it_writes_is_not_written_at_once() {
+        let (shelf, recorder) = recorder();
+        let recorder = Arc::new(recorder);
+        let again = Arc::downgrade(&recorder);
+        *shelf.meanwhile.lock().unwrap() = Some(Box::new(move || note(&again.upgrade().unwrap(), 500, None)));
+        note(&recorder, 500, None);
+        for written in 1..=3 {
+            assert!(recorder.flush().await);
+            assert_eq!(statuses(&shelf).len(), written);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,10 @@
 //! Connections.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use domain::ports::StoreError;
 use sqlx::{SqlitePool, postgres::PgConnectOptions};
@@ -79,7 +83,7 @@ impl Db {
     /// again while it lasts.
     pub(crate) fn moment(&self) -> Option<Moment> {
         match &self.connections {
-            Connections::Sqlite { watch, .. } => watch.moment(),
+            Connections::Sqlite { watch, .. } => watch.moment(Instant::now()),
             Connections::Postgres(_) => None,
         }
     }
@@ -88,9 +92,9 @@ impl Db {
     pub(crate) async fn write(&self) -> Outcome<Tx> {
         let deadline = self.deadline();
         match &self.connections {
-            Connections::Sqlite { writer, .. } => {
+            Connections::Sqlite { writer, direct, .. } => {
                 let tx = bounded(deadline, Box::pin(writer.begin_with("BEGIN IMMEDIATE"))).await?;
-                Ok(Tx::sqlite(tx, deadline))
+                Ok(Tx::sqlite(tx, Some(direct.make_way()), deadline))
             }
             Connections::Postgres(server) => Tx::postgres(server, "BEGIN", deadline).await,
         }
@@ -103,7 +107,7 @@ impl Db {
         match &self.connections {
             Connections::Sqlite { readers, .. } => {
                 let tx = bounded(deadline, Box::pin(readers.begin())).await?;
-                Ok(Tx::sqlite(tx, deadline))
+                Ok(Tx::sqlite(tx, None, deadline))
             }
             Connections::Postgres(server) => Tx::postgres(server, SNAPSHOT, deadline).await,
         }

@@ -4,12 +4,16 @@
 //! whether the connection lives, for the query, and to see again. A row by its key takes a few microseconds to find,
 //! and the crossings take many times that. So the statement that finds at most one row runs right here, on a connection
 //! that is lent for as long. Lists, and whatever may take long, stay with sqlx.
+//!
+//! To begin and to end a read locks and unlocks the file, which takes longer than to find the row. So a connection stays
+//! within its read (a snapshot) for as long as nothing is written, and for [`HELD_MAX`] at most: the journal (WAL) can't
+//! start afresh over what a snapshot may still need, so none is held while this process writes.
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
 use rusqlite::{
@@ -18,7 +22,12 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-use super::{Outcome, Value, sqlite::Identity};
+use super::{
+    Outcome, Value,
+    change::{self, Change},
+    sqlite::Identity,
+    watch::{Moment, Watch},
+};
 
 /// Connections kept for the next read; at most as many are lent as there are threads that ask.
 const IDLE_MAX: usize = 16;
@@ -26,21 +35,35 @@ const IDLE_MAX: usize = 16;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 128;
 
+/// How long a snapshot may be held. What keeps another process's journal from starting afresh is gone after it.
+const HELD_MAX: Duration = Duration::from_millis(25);
+
 /// Connections for point reads of one file.
 #[derive(Clone)]
 pub(crate) struct Direct(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    /// `None` once closed.
-    idle: Mutex<Option<Vec<Lent>>>,
+    idle: Mutex<Idle>,
     identity: Identity,
+    watch: Watch,
+}
+
+/// What is not lent.
+#[derive(Default)]
+struct Idle {
+    connections: Vec<Lent>,
+    is_closed: bool,
+    /// A task sees to it that nothing is held for too long.
+    is_minded: bool,
 }
 
 /// A connection, when it was made, and what the columns of its statements are called.
 struct Lent {
     connection: Connection,
     made: Instant,
+    /// The moment that its snapshot is of, while it holds one.
+    held: Option<Moment>,
     names: HashMap<String, Names>,
 }
 
@@ -56,25 +79,33 @@ pub(crate) enum Found {
 
 impl Direct {
     /// Reads of this file, which must be there by the first of them.
-    pub(super) fn new(path: PathBuf, identity: Identity) -> Self {
-        let idle = Mutex::new(Some(Vec::new()));
-        Self(Arc::new(Inner { path, idle, identity }))
+    pub(super) fn new(path: PathBuf, identity: Identity, watch: Watch) -> Self {
+        Self(Arc::new(Inner {
+            path,
+            idle: Mutex::default(),
+            identity,
+            watch,
+        }))
     }
 
     /// The first row that a statement finds.
     pub(crate) fn fetch_optional(&self, sql: &str, args: &[Value]) -> Outcome<Found> {
-        let Some(idle) = self.idle().as_mut().map(Vec::pop) else {
-            return Ok(Found::NotHere);
+        self.fetch_optional_at(Instant::now(), sql, args)
+    }
+
+    fn fetch_optional_at(&self, now: Instant, sql: &str, args: &[Value]) -> Outcome<Found> {
+        let idle = {
+            let mut idle = self.0.idle();
+            if idle.is_closed {
+                return Ok(Found::NotHere);
+            }
+            idle.connections.pop()
         };
-        let idle = idle.filter(|lent| {
-            self.0
-                .identity
-                .was_of_present_file(&self.0.path, lent.made, Instant::now())
-        });
-        let lent = idle.map_or_else(|| self.open(), Ok);
+        let is_good = |lent: &Lent| self.0.identity.was_of_present_file(&self.0.path, lent.made, now);
+        let lent = idle.filter(is_good).map_or_else(|| self.open(), Ok);
         let found = lent.and_then(|mut lent| {
-            let row = lent.fetch(sql, args)?;
-            self.put(lent);
+            let row = self.fetch_from(&mut lent, now, sql, args)?;
+            self.put(lent)?;
             Ok(row)
         });
         match found {
@@ -84,6 +115,42 @@ impl Direct {
         }
     }
 
+    /// Reads in the snapshot of the present moment, if there can be one.
+    fn fetch_from(
+        &self,
+        lent: &mut Lent,
+        now: Instant,
+        sql: &str,
+        args: &[Value],
+    ) -> rusqlite::Result<Option<DirectRow>> {
+        let moment = if change::is_under_way() {
+            None
+        } else {
+            self.0.watch.moment(now)
+        };
+        if lent.held.is_some() && lent.held == moment {
+            return lent.fetch(sql, args);
+        }
+        lent.let_go()?;
+        let Some(moment) = moment else {
+            return lent.fetch(sql, args);
+        };
+        lent.hold(moment)?;
+        let row = lent.fetch(sql, args)?;
+        // What was written between the look and the read is in the snapshot; then it is of a moment that nobody knows.
+        if self.0.watch.look(now) != Some(moment) {
+            lent.let_go()?;
+        }
+        Ok(row)
+    }
+
+    /// A change begins. The journal starts afresh with a change that finds no snapshot in its way.
+    pub(super) fn make_way(&self) -> Change {
+        let change = Change::begin();
+        self.0.idle().let_go();
+        change
+    }
+
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.0.path
@@ -91,36 +158,111 @@ impl Direct {
 
     /// Closes what is not lent.
     pub(crate) fn close(&self) {
-        *self.idle() = None;
+        let mut idle = self.0.idle();
+        idle.is_closed = true;
+        idle.connections.clear();
     }
 
     fn open(&self) -> rusqlite::Result<Lent> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.0.path, flags)?;
         // In WAL mode readers wait for nobody, but for the moment in which another process recovers or closes the file.
-        connection.busy_timeout(std::time::Duration::ZERO)?;
+        connection.busy_timeout(Duration::ZERO)?;
         connection.pragma_update(None, "query_only", true)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(Lent {
             connection,
             made: Instant::now(),
+            held: None,
             names: HashMap::new(),
         })
     }
 
     /// A connection on which something failed is not put back.
-    fn put(&self, lent: Lent) {
-        if let Some(idle) = self.idle().as_mut().filter(|idle| idle.len() < IDLE_MAX) {
-            idle.push(lent);
+    fn put(&self, mut lent: Lent) -> rusqlite::Result<()> {
+        let mut idle = self.0.idle();
+        if idle.is_closed || idle.connections.len() >= IDLE_MAX {
+            return Ok(());
         }
+        // Asked under the lock: a change that begins now waits for it, and then lets go of this one.
+        if lent.held.is_some() && (change::is_under_way() || !self.is_minded(&mut idle)) {
+            lent.let_go()?;
+        }
+        idle.connections.push(lent);
+        Ok(())
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Option<Vec<Lent>>> {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sees to it that what is held is let go of; `false` where nobody can.
+    fn is_minded(&self, idle: &mut Idle) -> bool {
+        if !idle.is_minded
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            idle.is_minded = true;
+            let direct = Arc::downgrade(&self.0);
+            runtime.spawn(Minding { direct, is_over: false }.mind());
+        }
+        idle.is_minded
+    }
+}
+
+impl Inner {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    /// Ends all snapshots that nobody reads in; whether there were any.
+    fn let_go(&mut self) -> bool {
+        let was_held = self.connections.iter().any(|lent| lent.held.is_some());
+        self.connections.retain_mut(|lent| lent.let_go().is_ok());
+        was_held
+    }
+}
+
+/// Lets go of what is held, until nothing is.
+struct Minding {
+    direct: Weak<Inner>,
+    is_over: bool,
+}
+
+impl Minding {
+    async fn mind(mut self) {
+        while !self.is_over {
+            tokio::time::sleep(HELD_MAX).await;
+            let Some(direct) = self.direct.upgrade() else { return };
+            let mut idle = direct.idle();
+            idle.is_minded = idle.let_go();
+            self.is_over = !idle.is_minded;
+        }
+    }
+}
+
+impl Drop for Minding {
+    /// Where the runtime ends in the middle of it.
+    fn drop(&mut self) {
+        if let Some(direct) = self.direct.upgrade().filter(|_| !self.is_over) {
+            direct.idle().is_minded = false;
+        }
     }
 }
 
 impl Lent {
+    /// Begins a snapshot, which is of the moment of the first read in it.
+    fn hold(&mut self, moment: Moment) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("BEGIN")?.execute([])?;
+        self.held = Some(moment);
+        Ok(())
+    }
+
+    /// Ends its snapshot, if it holds one.
+    fn let_go(&mut self) -> rusqlite::Result<()> {
+        if self.held.take().is_some() {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+        }
+        Ok(())
+    }
+
     fn fetch(&mut self, sql: &str, args: &[Value]) -> rusqlite::Result<Option<DirectRow>> {
         let mut statement = self.connection.prepare_cached(sql)?;
         for index in 1..=statement.parameter_count() {
@@ -264,4 +406,113 @@ from_raw! {
     String: Raw::Text(value) => Some(value.clone());
     Vec<u8>: Raw::Blob(value) => Some(value.clone());
     Uuid: Raw::Blob(value) => Uuid::from_slice(value).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const LAST: &str = "SELECT number FROM numbers ORDER BY rowid DESC LIMIT 1";
+
+    /// Reads of a file into which somebody else writes.
+    struct World {
+        _folder: TempDir,
+        direct: Direct,
+        other: Connection,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("some.db");
+            let other = Connection::open(&path).unwrap();
+            let schema = "PRAGMA journal_mode = WAL; CREATE TABLE numbers (number INTEGER NOT NULL);";
+            other.execute_batch(schema).unwrap();
+            let identity = Identity::default();
+            let watch = Watch::new(&path, identity.clone());
+            let direct = Direct::new(path, identity, watch);
+            let world = Self {
+                _folder: folder,
+                direct,
+                other,
+            };
+            world.write(1);
+            // Before the first look at a file nobody knows since when it is there.
+            world.read_at(Instant::now());
+            world
+        }
+
+        fn write(&self, number: i64) {
+            self.other.execute("INSERT INTO numbers VALUES ($1)", [number]).unwrap();
+        }
+
+        fn read_at(&self, now: Instant) -> i64 {
+            let Found::Row(Some(row)) = self.direct.fetch_optional_at(now, LAST, &[]).unwrap() else {
+                panic!("no row")
+            };
+            row.get("number").unwrap()
+        }
+
+        fn holds(&self) -> bool {
+            self.direct.0.idle().connections.iter().any(|lent| lent.held.is_some())
+        }
+
+        /// Whether the journal may start afresh.
+        fn is_in_nobodys_way(&self) -> bool {
+            let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+            self.other
+                .query_row("PRAGMA wal_checkpoint(RESTART)", [], busy)
+                .unwrap()
+                == 0
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_is_held_between_reads_and_not_for_long() {
+        let world = World::new();
+        let now = Instant::now();
+        assert_eq!((world.read_at(now), world.holds()), (1, true));
+        assert_eq!((world.read_at(now), world.holds()), (1, true));
+        for _ in 0..3 {
+            tokio::time::sleep(HELD_MAX * 2).await;
+            assert!(!world.holds());
+            assert_eq!((world.read_at(now), world.holds()), (1, true));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_process_wrote_is_read_after_a_millisecond() {
+        let world = World::new();
+        let now = Instant::now();
+        for number in 2..5 {
+            let now = now + Duration::from_millis(1) * number;
+            world.write(number.into());
+            assert_eq!((world.read_at(now), world.holds()), (number.into(), true));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_held_while_this_process_writes_and_what_it_wrote_is_read_at_once() {
+        let world = World::new();
+        let now = Instant::now();
+        world.read_at(now);
+        let change = world.direct.make_way();
+        assert!(!world.holds());
+        assert_eq!((world.read_at(now), world.holds()), (1, false));
+        assert!(world.is_in_nobodys_way());
+        world.write(2);
+        drop(change);
+        assert_eq!((world.read_at(now), world.holds()), (2, true));
+    }
+
+    #[test]
+    fn nothing_is_held_where_nobody_could_let_go_of_it() {
+        let world = World::new();
+        assert_eq!((world.read_at(Instant::now()), world.holds()), (1, false));
+        assert!(world.is_in_nobodys_way());
+    }
 }

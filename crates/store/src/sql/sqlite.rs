@@ -58,11 +58,12 @@ pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections,
         .connect_with(options.pragma("query_only", "ON"))
         .await
         .map_err(failed("open the database for reading"))?;
+    let watch = Watch::new(path, identity.clone());
     Ok(Connections::Sqlite {
         writer,
         readers,
-        direct: Direct::new(path.to_owned(), identity.clone()),
-        watch: Watch::new(path, identity),
+        direct: Direct::new(path.to_owned(), identity, watch.clone()),
+        watch,
     })
 }
 

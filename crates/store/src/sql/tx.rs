@@ -15,6 +15,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::{
     Outcome, Row, Statement, Value, args,
+    change::Change,
     row::Column,
     server::{Generation, Server},
     value::{for_postgres, for_sqlite},
@@ -34,6 +35,8 @@ pub(super) async fn bounded<T>(
 /// A transaction; rolled back when it is dropped without a commit.
 pub(crate) struct Tx {
     on: On,
+    /// Of a file, if it may write. It is over after the transaction.
+    change: Option<Change>,
     time: Time,
 }
 
@@ -69,9 +72,10 @@ impl Time {
 }
 
 impl Tx {
-    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>, deadline: Duration) -> Self {
+    pub(super) fn sqlite(tx: Transaction<'static, Sqlite>, change: Option<Change>, deadline: Duration) -> Self {
         Self {
             on: On::Sqlite(tx),
+            change,
             time: Time::of(deadline),
         }
     }
@@ -84,6 +88,7 @@ impl Tx {
             .await?;
         Ok(Self {
             on: On::Postgres(tx, Arc::clone(server), now),
+            change: None,
             time: Time::of(deadline),
         })
     }
@@ -108,10 +113,12 @@ impl Tx {
     /// Makes all of it true at once.
     pub(crate) async fn commit(self) -> Outcome<()> {
         let within = self.time.left()?;
-        match self.on {
+        let done = match self.on {
             On::Sqlite(tx) => bounded(within, tx.commit()).await,
             On::Postgres(tx, server, now) => server.answer(&now, within, tx.commit()).await,
-        }
+        };
+        drop(self.change);
+        done
     }
 
     /// Runs a change; the number of rows it touched.

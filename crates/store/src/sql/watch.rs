@@ -5,16 +5,26 @@
 //! change (<https://sqlite.org/walformat.html>, section 2.1). `SQLite` itself compares it with its own copy to know
 //! whether the pages that it holds are still good. So what was read under a header is what would be read again for as
 //! long as the header is the same, and to look costs one system call in place of a read.
+//!
+//! A look is good for [`FRESH`], unless this process changes something: its own changes are seen at once, and those of
+//! another one after that time at most.
 
 use std::{
     fs::File,
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use super::sqlite::{BELIEVED, Identity};
+use super::{
+    change,
+    sqlite::{BELIEVED, Identity},
+};
+
+/// How long a look is good where nothing of ours was changed. Less than another process needs to end and to say that
+/// it is done, which is how anybody knows of its change.
+const FRESH: Duration = Duration::from_millis(1);
 
 /// Indexes that were opened, and stay so until the process ends. To close one would give up all locks that this process
 /// holds on the file, `SQLite`'s own included (<https://sqlite.org/howtocorrupt.html>, section 2.2). There is one for each
@@ -37,6 +47,15 @@ struct Inner {
     index: PathBuf,
     identity: Identity,
     opened: Mutex<Option<Opened>>,
+    last: Mutex<Option<Look>>,
+}
+
+/// What was seen, when, and after how many changes of our own.
+#[derive(Clone, Copy)]
+struct Look {
+    moment: Moment,
+    at: Instant,
+    changes: u64,
 }
 
 struct Opened {
@@ -55,21 +74,42 @@ impl Watch {
             index: index.into(),
             identity,
             opened: Mutex::default(),
+            last: Mutex::default(),
         }))
     }
 
-    /// The present moment; `None` while somebody writes, or where there is nothing to look at.
-    pub(crate) fn moment(&self) -> Option<Moment> {
-        self.moment_at(Instant::now())
+    /// The present moment, or one that was so less than [`FRESH`] ago; `None` while somebody writes, or where there is
+    /// nothing to look at.
+    pub(crate) fn moment(&self, now: Instant) -> Option<Moment> {
+        let changes = change::made();
+        let last = *self.last();
+        if let Some(look) = last
+            && look.changes == changes
+            && now.saturating_duration_since(look.at) < FRESH
+        {
+            return Some(look.moment);
+        }
+        let seen = self.look(now);
+        *self.last() = seen.map(|moment| Look {
+            moment,
+            at: now,
+            changes,
+        });
+        seen
     }
 
-    fn moment_at(&self, now: Instant) -> Option<Moment> {
+    /// The present moment.
+    pub(super) fn look(&self, now: Instant) -> Option<Moment> {
         let index = self.index(now)?;
         let mut headers = [0; 2 * HEADER_BYTES];
         index.read_exact_at(&mut headers, 0).ok()?;
         let (first, second) = headers.split_at(HEADER_BYTES);
         let first: [u8; HEADER_BYTES] = first.try_into().ok()?;
         (first == second).then_some(Moment(first))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Look>> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn index(&self, now: Instant) -> Option<Arc<File>> {
@@ -141,7 +181,7 @@ mod tests {
         };
         for _ in 0..2 {
             let watch = Watch::new(&database, Identity::default());
-            assert_eq!(watch.moment(), Some(Moment([7; HEADER_BYTES])));
+            assert_eq!(watch.look(Instant::now()), Some(Moment([7; HEADER_BYTES])));
             drop(watch);
             assert_eq!(is_open(), 1);
         }
@@ -154,12 +194,12 @@ mod tests {
         let index = folder.path().join("some.db-shm");
         std::fs::write(&database, "").unwrap();
         let watch = Watch::new(&database, Identity::default());
-        assert_eq!(watch.moment(), None, "there is none yet");
+        assert_eq!(watch.look(Instant::now()), None, "there is none yet");
         std::fs::write(&index, [[1; HEADER_BYTES], [2; HEADER_BYTES]].concat()).unwrap();
-        assert_eq!(watch.moment(), None);
+        assert_eq!(watch.look(Instant::now()), None);
         std::fs::write(&index, [3; 2 * HEADER_BYTES]).unwrap();
-        assert_eq!(watch.moment(), Some(Moment([3; HEADER_BYTES])));
+        assert_eq!(watch.look(Instant::now()), Some(Moment([3; HEADER_BYTES])));
         std::fs::remove_file(&index).unwrap();
-        assert_eq!(watch.moment_at(Instant::now() + BELIEVED), None);
+        assert_eq!(watch.look(Instant::now() + BELIEVED), None);
     }
 }

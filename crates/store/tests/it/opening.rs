@@ -134,6 +134,31 @@ async fn reading_goes_on_while_a_write_is_open(engine: Engine) {
     outsider.let_go().await;
 }
 
+#[tokio::test]
+async fn the_journal_of_a_file_that_is_always_read_stays_small() {
+    let world = World::new(Engine::Sqlite).await;
+    let scope = world.tenant().await;
+    let agent = world.agent(scope).await;
+    let call = call(agent.id);
+    call_put(&world.store, scope, &call, 10).await.unwrap();
+    let journals = || {
+        let files = std::fs::read_dir(world.directory.path()).unwrap();
+        let files = files.map(Result::unwrap);
+        let journals = files.filter(|file| file.file_name().to_string_lossy().ends_with("-wal"));
+        journals.map(|file| file.metadata().unwrap().len()).sum::<u64>()
+    };
+    let mut most = 0;
+    for sequence in 0..1500 {
+        let said = turn("Nothing is ever written while nobody reads.");
+        let kept = world.store.call_turn_append(scope, call.id, sequence, &said).await;
+        kept.unwrap();
+        assert!(world.store.agent_fetch(scope, agent.id).await.unwrap().is_some());
+        most = most.max(journals());
+    }
+    // SQLite moves it into the file at a thousand pages of 4 KiB.
+    assert!((1..8 << 20).contains(&most), "{most} bytes");
+}
+
 async fn a_trunk_password_never_lies_on_the_disk_in_clear(engine: Engine) {
     let world = World::new(engine).await;
     let scope = world.tenant().await;
