@@ -5,8 +5,8 @@ mod idempotency;
 
 use axum::{
     extract::Request,
-    middleware::Next,
     response::{IntoResponse, Response},
+    routing::Route,
 };
 use contract::{FieldFault, FieldReason, Reason};
 use domain::change::Precondition;
@@ -14,6 +14,7 @@ use hyper::{
     HeaderMap, Method, StatusCode,
     header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH},
 };
+use tower::Service as _;
 
 pub(crate) use self::idempotency::{Replayed, SameMeta, key_of, route_of};
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 pub(crate) struct QueryFaults(pub(crate) Vec<FieldFault>);
 
 /// Reads the conditions of a request and sees that they are kept.
-pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, next: Next) -> Response {
+pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, handler: Route) -> Response {
     let key = match head_check(needs.shape, &mut request) {
         Ok(key) => key,
         Err(problem) => return problem.into_response(),
@@ -36,7 +37,7 @@ pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, ne
     match *request.method() {
         Method::POST => {
             // Kept apart, so that reads do not carry its room.
-            let mut response = Box::pin(idempotency::once(app, needs, key, request, next)).await;
+            let mut response = Box::pin(idempotency::once(app, needs, key, request, handler)).await;
             if needs.shape.shows_more {
                 response.headers_mut().remove(ETAG);
             }
@@ -44,11 +45,16 @@ pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, ne
         }
         Method::GET | Method::HEAD => {
             let known = tags(request.headers(), &IF_NONE_MATCH).ok();
-            let response = next.run(request).await;
+            let response = run(handler, request).await;
             unless_known(known.as_ref(), response)
         }
-        _ => next.run(request).await,
+        _ => run(handler, request).await,
     }
+}
+
+/// The handler's answer. Like a router, a route is always ready, and does not fail.
+async fn run(mut handler: Route, request: Request) -> Response {
+    handler.call(request).await.unwrap_or_else(|never| match never {})
 }
 
 /// What is wrong with a request before its body: what can't be read, then what must not be there. The idempotency key,

@@ -235,7 +235,8 @@ fn replayed(mut response: Response) -> Response {
 /// Of what stood for the failure until now only the headers remain.
 fn render(problem: &Problem, meta: Meta, mut before: Response) -> Response {
     let body = body_of(problem, meta);
-    let mut response = (problem.status(), Body::from(body)).into_response();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = problem.status();
     let headers = response.headers_mut();
     *headers = std::mem::take(before.headers_mut());
     headers.remove(CONTENT_LENGTH);

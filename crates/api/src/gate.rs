@@ -5,14 +5,17 @@ mod credentials;
 mod rates;
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request, State},
-    middleware::Next,
+    extract::{FromRequestParts, MatchedPath, Request},
     response::{IntoResponse, Response},
+    routing::Route,
 };
 use contract::{KeyScope, MemberRole, Reason};
 use domain::{
@@ -20,8 +23,10 @@ use domain::{
     keys::{self, Who},
     records::Scope,
 };
+use futures_util::future::BoxFuture;
 use hyper::http::request::Parts;
 use tokio::time::{Instant, timeout_at};
+use tower::{Layer, Service};
 
 use self::address::Source;
 use crate::{
@@ -62,7 +67,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// What the gate of one operation knows.
-#[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) app: App,
     pub(crate) needs: Needs,
@@ -71,8 +75,51 @@ pub(crate) struct Gate {
     pub(crate) floor: KeyScope,
 }
 
+/// Puts a gate before a handler.
+#[derive(Clone)]
+pub(crate) struct GateLayer(Arc<Gate>);
+
+impl GateLayer {
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self(Arc::new(gate))
+    }
+}
+
+impl Layer<Route> for GateLayer {
+    type Service = Gated;
+
+    fn layer(&self, handler: Route) -> Gated {
+        Gated {
+            gate: Arc::clone(&self.0),
+            handler,
+        }
+    }
+}
+
+/// A handler behind its gate.
+#[derive(Clone)]
+pub(crate) struct Gated {
+    gate: Arc<Gate>,
+    handler: Route,
+}
+
+impl Service<Request> for Gated {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Self { gate, handler } = self.clone();
+        Box::pin(async move { Ok(pass(&gate, request, handler).await) })
+    }
+}
+
 /// Lets a request through to its handler, or answers in its place. All of it has one deadline.
-pub(crate) async fn gate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+async fn pass(gate: &Gate, mut request: Request, handler: Route) -> Response {
     let needs = gate.needs;
     let deadline = Deadline::of(&gate.app);
     let source = Source::of(peer(&request), request.headers(), &gate.app.config().trusted_proxies);
@@ -113,7 +160,7 @@ pub(crate) async fn gate(State(gate): State<Gate>, mut request: Request, next: N
     });
     let mut response = match admitted {
         Ok(_place) => deadline
-            .keep(conditions(&gate.app, needs, request, next))
+            .keep(conditions(&gate.app, needs, request, handler))
             .await
             .unwrap_or_else(IntoResponse::into_response),
         Err(problem) => problem.into_response(),

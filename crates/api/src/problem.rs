@@ -12,7 +12,7 @@ use hyper::{
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
-use crate::ApiConfig;
+use crate::{ApiConfig, reply::HEADERS};
 
 /// Field faults that one answer tells; a body made of nothing else must not be answered with megabytes.
 const FAULTS_TOLD_MAX: usize = 100;
@@ -303,6 +303,7 @@ fn range_not_satisfiable(headers: &HeaderMap) -> Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
+        response.headers_mut().reserve(HEADERS);
         response.extensions_mut().insert(self);
         response
     }

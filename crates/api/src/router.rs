@@ -3,7 +3,7 @@
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::{Next, from_fn},
     response::Response,
 };
 use contract::KeyScope;
@@ -11,7 +11,7 @@ use hyper::StatusCode;
 
 use crate::{
     App, RequestContext, document, envelope,
-    gate::{self, Gate},
+    gate::{Gate, GateLayer},
     health,
     operation::Operation,
     pages, routes,
@@ -75,10 +75,7 @@ fn gated(app: &App, base: &'static str, floor: KeyScope, operations: Vec<Operati
             floor,
         };
         let (path, route) = operation.into_route();
-        router.route(
-            &format!("{base}{path}"),
-            route.route_layer(from_fn_with_state(gate, gate::gate)),
-        )
+        router.route(&format!("{base}{path}"), route.route_layer(GateLayer::new(gate)))
     })
 }
 

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::Body,
     extract::{MatchedPath, Request},
-    middleware::Next,
     response::{IntoResponse, Response},
+    routing::Route,
 };
 use contract::{Meta, Reason, RequestId};
 use domain::{
@@ -19,6 +19,7 @@ use hyper::{
     header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
 };
 
+use super::run;
 use crate::{App, Problem, changing::data_of, envelope, extract, gate::Caller, operation::Needs};
 
 static NAMES: [HeaderName; 2] = [
@@ -44,16 +45,16 @@ pub(crate) struct Replayed(pub(crate) RequestId);
 pub(crate) struct SameMeta(pub(crate) Meta);
 
 /// Runs a request; one with a key at most once.
-pub(super) async fn once(app: &App, needs: Needs, key: Option<String>, request: Request, next: Next) -> Response {
+pub(super) async fn once(app: &App, needs: Needs, key: Option<String>, request: Request, handler: Route) -> Response {
     let Some(key) = key else {
-        return next.run(request).await;
+        return run(handler, request).await;
     };
-    keyed(app, needs, key, request, next)
+    keyed(app, needs, key, request, handler)
         .await
         .unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn keyed(app: &App, needs: Needs, key: String, request: Request, next: Next) -> Result<Response, Problem> {
+async fn keyed(app: &App, needs: Needs, key: String, request: Request, handler: Route) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let bytes = extract::collect(body, app).await?;
     let missing = || Problem::internal("a keyed request without the gate before it");
@@ -82,7 +83,7 @@ async fn keyed(app: &App, needs: Needs, key: String, request: Request, next: Nex
             if let Some(caller) = parts.extensions.get_mut::<Caller>() {
                 caller.conditions.reused = Some(asked.key);
             }
-            Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
+            Ok(run(handler, Request::from_parts(parts, Body::from(bytes))).await)
         }
         Admission::Go(ticket) => {
             let ticket = Arc::new(ticket);
@@ -94,7 +95,7 @@ async fn keyed(app: &App, needs: Needs, key: String, request: Request, next: Nex
                 ticket,
                 is_settled: false,
             };
-            let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+            let response = run(handler, Request::from_parts(parts, Body::from(bytes))).await;
             let response = claim.settle(response, || context.meta()).await;
             claim.is_settled = true;
             Ok(response)

@@ -10,7 +10,6 @@
 //! start afresh over what a snapshot may still need, so none is held while this process writes.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
@@ -64,7 +63,8 @@ struct Lent {
     made: Instant,
     /// The moment that its snapshot is of, while it holds one.
     held: Option<Moment>,
-    names: HashMap<String, Names>,
+    /// By statement, those of the last ones first.
+    names: Vec<(String, Names)>,
 }
 
 type Names = Arc<[String]>;
@@ -174,7 +174,7 @@ impl Direct {
             connection,
             made: Instant::now(),
             held: None,
-            names: HashMap::new(),
+            names: Vec::new(),
         })
     }
 
@@ -282,19 +282,20 @@ impl Lent {
 
 /// The names of a row's columns. A migration adds columns to the end of a table and takes none away, so a statement
 /// whose columns are as many as before has the same ones.
-fn names_of(known: &mut HashMap<String, Names>, sql: &str, row: &rusqlite::Row<'_>) -> Names {
+fn names_of(known: &mut Vec<(String, Names)>, sql: &str, row: &rusqlite::Row<'_>) -> Names {
     let statement: &Statement<'_> = row.as_ref();
-    match known.get(sql) {
-        Some(names) if names.len() == statement.column_count() => Arc::clone(names),
-        _ => {
-            let names: Names = statement.column_names().into_iter().map(str::to_owned).collect();
-            if known.len() >= STATEMENTS_MAX {
-                known.clear();
-            }
-            known.insert(sql.to_owned(), Arc::clone(&names));
-            names
+    // To compare some texts costs less than to hash one.
+    if let Some(place) = known.iter().position(|(text, _)| text == sql) {
+        known[..=place].rotate_right(1);
+        if known[0].1.len() == statement.column_count() {
+            return Arc::clone(&known[0].1);
         }
+        known.remove(0);
     }
+    let names: Names = statement.column_names().into_iter().map(str::to_owned).collect();
+    known.truncate(STATEMENTS_MAX - 1);
+    known.insert(0, (sql.to_owned(), Arc::clone(&names)));
+    names
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
