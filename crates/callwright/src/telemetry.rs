@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
-    filter::{Targets, filter_fn},
+    filter::{FilterExt as _, Targets, filter_fn},
     fmt::MakeWriter,
     layer::{Filter, SubscriberExt as _},
     registry::LookupSpan,
@@ -48,7 +48,7 @@ where
     };
     Ok(tracing_subscriber::registry()
         .with(api::request_lines())
-        .with(lines.with_filter(harmless).with_filter(wanted)))
+        .with(lines.with_filter(wanted.and(harmless))))
 }
 
 /// The operator's filter. `EnvFilter` says what a filter is; but it is asked about every span that is entered and left,

@@ -6,7 +6,7 @@
 mod authenticate;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -23,6 +23,7 @@ use crate::{
     Actor, Change, Error,
     change::SWAPS_MAX,
     ports::{Clock, Store},
+    quick::QuickMap,
     records::{KeyRecord, Listing, Organization, Page, Scope, Versioned},
     rules,
     tokens::TokenVerifier,
@@ -56,7 +57,7 @@ pub struct Keys {
     tokens: Option<Arc<dyn TokenVerifier>>,
     /// Hashes of keys that were good once in this process.
     good: Arc<Mutex<HashSet<[u8; 32]>>>,
-    touched: Arc<Mutex<HashMap<ApiKeyId, Timestamp>>>,
+    touched: Arc<Mutex<QuickMap<ApiKeyId, Timestamp>>>,
     touches: Arc<Semaphore>,
 }
 

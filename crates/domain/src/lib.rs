@@ -20,6 +20,7 @@ pub mod nodes;
 pub mod organizations;
 pub mod places;
 pub mod ports;
+pub mod quick;
 pub mod records;
 pub mod requests;
 pub mod rules;

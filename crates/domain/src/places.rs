@@ -2,13 +2,14 @@
 //! an organisation.
 
 use std::{
-    collections::HashMap,
     hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use crate::quick::QuickMap;
+
 /// How many places each holder has. Memory is bounded by the places that are held.
-pub struct Places<K>(Arc<Mutex<HashMap<K, usize>>>);
+pub struct Places<K>(Arc<Mutex<QuickMap<K, usize>>>);
 
 impl<K> Default for Places<K> {
     fn default() -> Self {
@@ -18,7 +19,7 @@ impl<K> Default for Places<K> {
 
 /// A place, given back when it drops.
 pub struct Place<K: Copy + Eq + Hash> {
-    places: Arc<Mutex<HashMap<K, usize>>>,
+    places: Arc<Mutex<QuickMap<K, usize>>>,
     holder: K,
 }
 

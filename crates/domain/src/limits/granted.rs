@@ -1,9 +1,6 @@
 //! What operators grant single organisations instead of the configured limits.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use contract::{OrganizationId, OrganizationLimits, Timestamp};
 
@@ -12,6 +9,7 @@ use crate::{
     change::SWAPS_MAX,
     organizations::tenant,
     ports::{Clock, LimitStore},
+    quick::QuickMap,
     records::Scope,
 };
 
@@ -25,7 +23,7 @@ const REMEMBERED_MAX: usize = 10_000;
 pub struct GrantedLimits {
     store: Arc<dyn LimitStore>,
     clock: Arc<dyn Clock>,
-    remembered: Arc<Mutex<HashMap<OrganizationId, (Timestamp, OrganizationLimits)>>>,
+    remembered: Arc<Mutex<QuickMap<OrganizationId, (Timestamp, OrganizationLimits)>>>,
 }
 
 impl GrantedLimits {

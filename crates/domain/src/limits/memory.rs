@@ -1,17 +1,17 @@
 //! Counters in this process, in bounded memory.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
 use contract::OrganizationId;
+use foldhash::fast::RandomState;
 
 use super::{LimitCounters, Span, Subject, Tally, Window};
-use crate::ports::Clock;
+use crate::{ports::Clock, quick::QuickMap};
 
 /// Parts with a lock of their own, so that organisations rarely wait for each other.
 const SHARDS: usize = 16;
@@ -35,7 +35,7 @@ impl Counter {
 }
 
 type Row = [Counter; Span::ALL.len()];
-type Shard = Mutex<HashMap<Subject, Row>>;
+type Shard = Mutex<QuickMap<Subject, Row>>;
 
 /// Counters in this process. No lock is held longer than a few lookups take.
 pub struct MemoryCounters {
@@ -66,7 +66,7 @@ impl MemoryCounters {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             subjects: Default::default(),
             addresses: Default::default(),
         }
@@ -127,7 +127,7 @@ impl LimitCounters for MemoryCounters {
 }
 
 /// Forgets the half whose windows are oldest, once there are `max`.
-fn make_room(rows: &mut HashMap<Subject, Row>, max: usize) {
+fn make_room(rows: &mut QuickMap<Subject, Row>, max: usize) {
     if rows.len() < max {
         return;
     }

@@ -1,12 +1,11 @@
 //! Records, for as long as the rows that they were made of read the same.
 
 use std::{
-    collections::HashMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::snapshot::Snapshot;
+use domain::{quick::QuickMap, snapshot::Snapshot};
 use uuid::Uuid;
 
 use super::{Outcome, Row, direct::DirectRow};
@@ -22,7 +21,7 @@ const PLACE_BYTES: usize = 512;
 #[derive(Clone)]
 pub(crate) struct Made<T>(Arc<Mutex<Things<T>>>);
 
-type Kept<T> = HashMap<Uuid, (DirectRow, Arc<Snapshot<T>>)>;
+type Kept<T> = QuickMap<Uuid, (DirectRow, Arc<Snapshot<T>>)>;
 
 struct Things<T> {
     by_id: Kept<T>,
@@ -32,7 +31,7 @@ struct Things<T> {
 impl<T> Default for Made<T> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Things {
-            by_id: Kept::new(),
+            by_id: Kept::default(),
             bytes: 0,
         })))
     }
@@ -73,7 +72,7 @@ impl<T> Things<T> {
     /// Keeps one; gives back what it took the place of.
     fn keep(&mut self, id: Uuid, row: DirectRow, snapshot: Arc<Snapshot<T>>) -> Kept<T> {
         let bytes = weight(&row);
-        let mut forgotten = Kept::new();
+        let mut forgotten = Kept::default();
         if let Some(before) = self.by_id.remove(&id) {
             self.bytes -= weight(&before.0);
             forgotten.insert(id, before);

@@ -1,10 +1,11 @@
 //! What was read, for as long as it stays as it was.
 
 use std::{
-    collections::HashMap,
     hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use domain::quick::QuickMap;
 
 use super::watch::Moment;
 
@@ -14,7 +15,7 @@ pub(crate) struct Seen<K, V>(Arc<Mutex<Things<K, V>>>);
 
 struct Things<K, V> {
     at: Option<Moment>,
-    by_key: HashMap<K, V>,
+    by_key: QuickMap<K, V>,
 }
 
 /// Things that are kept; beyond it the memory starts afresh.
@@ -24,7 +25,7 @@ impl<K, V> Default for Seen<K, V> {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Things {
             at: None,
-            by_key: HashMap::new(),
+            by_key: QuickMap::default(),
         })))
     }
 }
