@@ -4,7 +4,7 @@
 //! while before it closes.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     net::IpAddr,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -211,23 +211,6 @@ impl<I: Read + Write + Unpin> Write for Enveloped<I> {
         }
         let linger = this.linger.get_or_insert_with(Linger::begin);
         linger.poll(&mut this.inner, cx).map(Ok)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let first = bufs.iter().find(|buf| !buf.is_empty());
-        if self.replacement.is_some() || first.is_some_and(|first| bare_status(first).is_some()) {
-            return self.poll_write(cx, first.map_or(&[][..], |first| first));
-        }
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.unless_stalled(cx, written)
     }
 }
 

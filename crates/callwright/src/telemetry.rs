@@ -38,7 +38,9 @@ where
         .with_context(|| format!("log.filter {:?} is no filter; try \"info\"", section.filter))?;
     // Apart from the operator's filter, so that none can let them through.
     let harmless =
-        filter_fn(|metadata| !metadata.target().starts_with(SIP_ENGINE) || *metadata.level() == Level::ERROR);
+        filter_fn(|metadata| !metadata.target().starts_with(SIP_ENGINE) || *metadata.level() == Level::ERROR)
+            // Without a word about levels, the operator's would not be known to those who ask before they write.
+            .with_max_level_hint(Level::TRACE);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_timer(text::Now);
@@ -142,6 +144,18 @@ mod tests {
                 }
             });
             assert_eq!(written.matches("a line").count(), 6, "{written}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_for_lines_that_no_filter_lets_through() {
+        for (filter, most) in [("info", Level::INFO), ("warn,store=debug", Level::DEBUG)] {
+            let section = LogSection {
+                filter: filter.to_owned(),
+                format: LogFormat::Text,
+            };
+            let subscriber = subscriber(&section, std::io::sink, false).unwrap();
+            assert_eq!(subscriber.max_level_hint(), Some(most.into()), "{filter}");
         }
     }
 

@@ -187,8 +187,8 @@ pub struct ProviderFailure {
     pub code: Option<String>,
     /// The provider's own id of the request, for its support.
     pub request_id: Option<String>,
-    /// What it was about, such as `call_id`: where the record of the failure lies.
-    pub about: Option<(&'static str, String)>,
+    /// What it was about: `trunk_id`, and `call_id`, where the record of the failure lies.
+    pub about: Vec<(&'static str, String)>,
     /// Seconds to wait, where the provider said.
     pub retry_after_seconds: Option<u64>,
     /// The whole cause.
@@ -211,7 +211,7 @@ impl ProviderFailure {
             status: None,
             code: None,
             request_id: None,
-            about: None,
+            about: Vec::new(),
             retry_after_seconds: None,
             source: None,
         }
@@ -224,10 +224,10 @@ impl ProviderFailure {
         self
     }
 
-    /// Names the record that tells of the failure.
+    /// Names something that it was about.
     #[must_use]
     pub fn about(mut self, name: &'static str, id: impl ToString) -> Self {
-        self.about = Some((name, id.to_string()));
+        self.about.push((name, id.to_string()));
         self
     }
 
@@ -258,7 +258,7 @@ impl ProviderFailure {
         details.insert("kind".to_owned(), serde_json::to_value(self.kind).unwrap_or_default());
         details.insert("operation".to_owned(), self.operation.into());
         details.insert("retryable".to_owned(), self.retryable.into());
-        if let Some((name, id)) = &self.about {
+        for (name, id) in &self.about {
             details.insert((*name).to_owned(), id.clone().into());
         }
         if let Some(status) = self.status {

@@ -143,6 +143,8 @@ pub struct ProviderFacts {
     pub request_id: Option<String>,
     /// The call whose record tells more.
     pub call_id: Option<String>,
+    /// The trunk of that call.
+    pub trunk_id: Option<String>,
 }
 
 impl ApiError {
@@ -198,6 +200,7 @@ impl ApiError {
             code: self.fact("provider_code"),
             request_id: self.fact("provider_request_id"),
             call_id: self.fact("call_id"),
+            trunk_id: self.fact("trunk_id"),
         })
     }
 

@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -25,8 +25,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How many of a class may wait. With [`GATHER`], also how many are written in a second at most: a flood must not
-/// take the database from those who work with it.
+/// How many of a class may wait, which is also how many are written at most each time after [`GATHER`]: a flood must
+/// not take the database from those who work with it.
 const fn waiting_max(class: FailureClass) -> usize {
     match class {
         FailureClass::Broken => 1024,
@@ -62,6 +62,7 @@ pub(crate) struct Recorder {
     /// One writes at a time, so that whoever waits for it knows that all was written.
     writing: AsyncMutex<()>,
     is_dropping: AtomicBool,
+    dropped: AtomicU64,
     is_failing: AtomicBool,
     unpurged: AtomicU32,
 }
@@ -74,20 +75,22 @@ impl Queues {
         &mut self.0[class as usize]
     }
 
-    /// How many wait.
-    fn len(&self) -> usize {
-        self.0.iter().map(|queue| queue.waiting.len()).sum()
+    /// How many wait, of each class.
+    fn waiting(&self) -> [usize; FailureClass::ALL.len()] {
+        self.0.each_ref().map(|queue| queue.waiting.len())
     }
 
-    /// The next to be written, `most` at most, what is most worth keeping first.
-    fn take(&mut self, most: usize) -> Vec<FailedRequestReport> {
+    /// The next to be written of those that are `left`, what is most worth keeping first.
+    fn take(&mut self, left: &mut [usize; FailureClass::ALL.len()]) -> Vec<FailedRequestReport> {
         let mut batch = Vec::new();
         for class in FailureClass::ALL {
-            let queue = self.of(class);
-            while batch.len() < most
+            let (queue, left) = (self.of(class), &mut left[class as usize]);
+            while *left > 0
+                && batch.len() < BATCH_MAX
                 && let Some(report) = queue.pop()
             {
                 batch.push(report);
+                *left -= 1;
             }
         }
         batch
@@ -146,6 +149,7 @@ impl Recorder {
             wake: Notify::new(),
             writing: AsyncMutex::default(),
             is_dropping: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             unpurged: AtomicU32::new(0),
         }
@@ -185,7 +189,8 @@ impl Recorder {
                 () = stop.cancelled() => {}
             }
         }
-        if timeout(LAST_WRITE_MAX, self.flush()).await.is_err() {
+        let rest = async { while self.queues().waiting() != [0; _] && self.flush().await {} };
+        if timeout(LAST_WRITE_MAX, rest).await.is_err() {
             tracing::warn!("failed requests of the last moment were not kept");
         }
     }
@@ -194,10 +199,13 @@ impl Recorder {
     /// turn later: a flood would otherwise be written as fast as there are places, without an end.
     pub(crate) async fn flush(&self) -> bool {
         let _turn = self.writing.lock().await;
-        let mut left = self.queues().len();
-        while left > 0 {
-            let batch = self.queues().take(left.min(BATCH_MAX));
-            left -= batch.len();
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        let mut left = self.queues().waiting();
+        loop {
+            let batch = self.queues().take(&mut left);
+            if batch.is_empty() {
+                break;
+            }
             if let Err(error) = self.requests.keep(&batch).await {
                 self.failed(&error, batch);
                 return false;
@@ -208,7 +216,9 @@ impl Recorder {
         if self.is_failing.swap(false, Ordering::Relaxed) {
             tracing::info!("failed requests are kept again");
         }
-        if self.is_dropping.swap(false, Ordering::Relaxed) {
+        // In a flood all places are taken again by now.
+        let has_places = self.dropped.load(Ordering::Relaxed) == dropped;
+        if has_places && self.is_dropping.swap(false, Ordering::Relaxed) {
             tracing::info!("failed requests have places again");
         }
         if self.unpurged.load(Ordering::Relaxed) >= PURGE_AFTER {
@@ -256,6 +266,7 @@ impl Recorder {
 
     fn dropped(&self, class: FailureClass) {
         metrics::counter!("callwright_failed_requests_dropped_total", "class" => class.name()).increment(1);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
         if !self.is_dropping.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 class = class.name(),

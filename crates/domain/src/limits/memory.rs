@@ -8,10 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use contract::OrganizationId;
-use foldhash::fast::RandomState;
 
 use super::{LimitCounters, Span, Subject, Tally, Window};
-use crate::{ports::Clock, quick::QuickMap};
+use crate::{
+    ports::Clock,
+    quick::{QuickHash, QuickMap},
+};
 
 /// Parts with a lock of their own, so that organisations rarely wait for each other.
 const SHARDS: usize = 16;
@@ -40,7 +42,7 @@ type Shard = Mutex<QuickMap<Subject, Row>>;
 /// Counters in this process. No lock is held longer than a few lookups take.
 pub struct MemoryCounters {
     clock: Arc<dyn Clock>,
-    hasher: RandomState,
+    hasher: QuickHash,
     subjects: [Shard; SHARDS],
     addresses: [Shard; SHARDS],
 }
@@ -66,7 +68,7 @@ impl MemoryCounters {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            hasher: RandomState::default(),
+            hasher: QuickHash::default(),
             subjects: Default::default(),
             addresses: Default::default(),
         }

@@ -6,8 +6,9 @@
 //! that is lent for as long. Lists, and whatever may take long, stay with sqlx.
 //!
 //! To begin and to end a read locks and unlocks the file, which takes longer than to find the row. So a connection stays
-//! within its read (a snapshot) for as long as nothing is written, and for [`HELD_MAX`] at most: the journal (WAL) can't
-//! start afresh over what a snapshot may still need, so none is held while this process writes.
+//! within its read (a snapshot) for as long as nothing is written, and for [`HELD_MAX`] at most. The journal (WAL) can't
+//! start afresh over what a snapshot may still need, so none is held while this process writes, nor for [`HELD_MAX`]
+//! after a change by anybody.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use super::{
     Outcome, Value,
-    change::{self, Change},
+    change::{Change, UnderWay},
     sqlite::Identity,
     watch::{Moment, Watch},
 };
@@ -34,7 +35,8 @@ const IDLE_MAX: usize = 16;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 128;
 
-/// How long a snapshot may be held. What keeps another process's journal from starting afresh is gone after it.
+/// How long a snapshot may be held, and for how long none is after a change: whoever writes again and again, in another
+/// process too, finds nothing in the way of the journal after the first time.
 const HELD_MAX: Duration = Duration::from_millis(25);
 
 /// Connections for point reads of one file.
@@ -46,6 +48,7 @@ struct Inner {
     idle: Mutex<Idle>,
     identity: Identity,
     watch: Watch,
+    changes: UnderWay,
 }
 
 /// What is not lent.
@@ -53,6 +56,8 @@ struct Inner {
 struct Idle {
     connections: Vec<Lent>,
     is_closed: bool,
+    /// Nothing is held before then, as something was changed.
+    hold_from: Option<Instant>,
     /// A task sees to it that nothing is held for too long.
     is_minded: bool,
 }
@@ -61,10 +66,16 @@ struct Idle {
 struct Lent {
     connection: Connection,
     made: Instant,
-    /// The moment that its snapshot is of, while it holds one.
-    held: Option<Moment>,
+    held: Option<Held>,
     /// By statement, those of the last ones first.
     names: Vec<(String, Names)>,
+}
+
+/// A snapshot: of which moment it is, and since when it is held.
+#[derive(Clone, Copy)]
+struct Held {
+    moment: Moment,
+    since: Instant,
 }
 
 type Names = Arc<[String]>;
@@ -85,6 +96,7 @@ impl Direct {
             idle: Mutex::default(),
             identity,
             watch,
+            changes: UnderWay::default(),
         }))
     }
 
@@ -105,7 +117,7 @@ impl Direct {
         let lent = idle.filter(is_good).map_or_else(|| self.open(), Ok);
         let found = lent.and_then(|mut lent| {
             let row = self.fetch_from(&mut lent, now, sql, args)?;
-            self.put(lent)?;
+            self.put(lent, now)?;
             Ok(row)
         });
         match found {
@@ -123,22 +135,26 @@ impl Direct {
         sql: &str,
         args: &[Value],
     ) -> rusqlite::Result<Option<DirectRow>> {
-        let moment = if change::is_under_way() {
+        let watch = &self.0.watch;
+        let moment = if self.0.changes.is_any() {
             None
         } else {
-            self.0.watch.moment(now)
+            watch.moment(now)
         };
-        if lent.held.is_some() && lent.held == moment {
-            return lent.fetch(sql, args);
+        if let Some(held) = lent.held {
+            if Some(held.moment) == moment {
+                return lent.fetch(sql, args);
+            }
+            lent.let_go()?;
+            self.0.idle().changed(now);
         }
-        lent.let_go()?;
-        let Some(moment) = moment else {
+        let Some(moment) = moment.filter(|_| self.0.idle().may_hold(now)) else {
             return lent.fetch(sql, args);
         };
-        lent.hold(moment)?;
+        lent.hold(Held { moment, since: now })?;
         let row = lent.fetch(sql, args)?;
         // What was written between the look and the read is in the snapshot; then it is of a moment that nobody knows.
-        if self.0.watch.look(now) != Some(moment) {
+        if watch.look(now) != Some(moment) {
             lent.let_go()?;
         }
         Ok(row)
@@ -146,7 +162,7 @@ impl Direct {
 
     /// A change begins. The journal starts afresh with a change that finds no snapshot in its way.
     pub(super) fn make_way(&self) -> Change {
-        let change = Change::begin();
+        let change = self.0.changes.begin();
         self.0.idle().let_go();
         change
     }
@@ -179,29 +195,31 @@ impl Direct {
     }
 
     /// A connection on which something failed is not put back.
-    fn put(&self, mut lent: Lent) -> rusqlite::Result<()> {
+    fn put(&self, mut lent: Lent, now: Instant) -> rusqlite::Result<()> {
         let mut idle = self.0.idle();
         if idle.is_closed || idle.connections.len() >= IDLE_MAX {
             return Ok(());
         }
-        // Asked under the lock: a change that begins now waits for it, and then lets go of this one.
-        if lent.held.is_some() && (change::is_under_way() || !self.is_minded(&mut idle)) {
-            lent.let_go()?;
+        let mut minding = None;
+        if let Some(held) = lent.held {
+            if !idle.is_minded {
+                minding = tokio::runtime::Handle::try_current().ok();
+                idle.is_minded = minding.is_some();
+            }
+            let is_over = now.saturating_duration_since(held.since) >= HELD_MAX;
+            // Asked under the lock: a change that begins now waits for it, and then lets go of this one.
+            if is_over || self.0.changes.is_any() || !idle.is_minded {
+                lent.let_go()?;
+            }
         }
         idle.connections.push(lent);
-        Ok(())
-    }
-
-    /// Sees to it that what is held is let go of; `false` where nobody can.
-    fn is_minded(&self, idle: &mut Idle) -> bool {
-        if !idle.is_minded
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            idle.is_minded = true;
+        // A runtime that ends drops at once what it is given, which takes the lock.
+        drop(idle);
+        if let Some(runtime) = minding {
             let direct = Arc::downgrade(&self.0);
             runtime.spawn(Minding { direct, is_over: false }.mind());
         }
-        idle.is_minded
+        Ok(())
     }
 }
 
@@ -212,6 +230,16 @@ impl Inner {
 }
 
 impl Idle {
+    fn may_hold(&self, now: Instant) -> bool {
+        self.hold_from.is_none_or(|from| from <= now)
+    }
+
+    /// Something was changed since a snapshot that was held.
+    fn changed(&mut self, now: Instant) {
+        self.let_go();
+        self.hold_from = Some(now + HELD_MAX);
+    }
+
     /// Ends all snapshots that nobody reads in; whether there were any.
     fn let_go(&mut self) -> bool {
         let was_held = self.connections.iter().any(|lent| lent.held.is_some());
@@ -242,16 +270,18 @@ impl Drop for Minding {
     /// Where the runtime ends in the middle of it.
     fn drop(&mut self) {
         if let Some(direct) = self.direct.upgrade().filter(|_| !self.is_over) {
-            direct.idle().is_minded = false;
+            let mut idle = direct.idle();
+            idle.is_minded = false;
+            idle.let_go();
         }
     }
 }
 
 impl Lent {
     /// Begins a snapshot, which is of the moment of the first read in it.
-    fn hold(&mut self, moment: Moment) -> rusqlite::Result<()> {
+    fn hold(&mut self, held: Held) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN")?.execute([])?;
-        self.held = Some(moment);
+        self.held = Some(held);
         Ok(())
     }
 
@@ -486,14 +516,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_another_process_wrote_is_read_after_a_millisecond() {
+    async fn what_another_process_wrote_is_read_soon_and_nothing_is_in_the_way_of_what_it_writes_next() {
         let world = World::new();
-        let now = Instant::now();
-        for number in 2..5 {
-            let now = now + Duration::from_millis(1) * number;
-            world.write(number.into());
-            assert_eq!((world.read_at(now), world.holds()), (number.into(), true));
-        }
+        let start = Instant::now();
+        assert_eq!((world.read_at(start), world.holds()), (1, true));
+        world.write(2);
+        let soon = start + Duration::from_micros(200);
+        assert_eq!((world.read_at(soon), world.holds()), (2, false));
+        assert!(world.is_in_nobodys_way());
+        world.write(3);
+        assert_eq!(
+            (world.read_at(soon + Duration::from_micros(200)), world.holds()),
+            (3, false)
+        );
+        let later = soon + HELD_MAX;
+        assert_eq!((world.read_at(later), world.holds()), (3, true));
+        assert!(!world.is_in_nobodys_way());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_snapshot_that_is_read_in_all_the_time_is_not_held_for_long_either() {
+        let world = World::new();
+        let start = Instant::now();
+        let millisecond = Duration::from_millis(1);
+        let mut held = (0..100).map(|passed| {
+            world.read_at(start + millisecond * passed);
+            world.holds()
+        });
+        assert!(held.by_ref().take(25).all(|holds| holds));
+        assert!(!held.next().unwrap());
+        assert!(held.next().unwrap());
     }
 
     #[tokio::test(start_paused = true)]
@@ -508,6 +560,19 @@ mod tests {
         world.write(2);
         drop(change);
         assert_eq!((world.read_at(now), world.holds()), (2, true));
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_nothing_held() {
+        let world = World::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        runtime.block_on(async { world.read_at(Instant::now()) });
+        assert!(world.holds());
+        drop(runtime);
+        assert!(!world.holds() && world.is_in_nobodys_way());
     }
 
     #[test]

@@ -22,9 +22,9 @@ use super::{
     sqlite::{BELIEVED, Identity},
 };
 
-/// How long a look is good where nothing of ours was changed. Less than another process needs to end and to say that
-/// it is done, which is how anybody knows of its change.
-const FRESH: Duration = Duration::from_millis(1);
+/// How long a look is good where nothing of ours was changed. Who was told of another process's change needs longer to
+/// connect and to ask.
+const FRESH: Duration = Duration::from_micros(200);
 
 /// Indexes that were opened, and stay so until the process ends. To close one would give up all locks that this process
 /// holds on the file, `SQLite`'s own included (<https://sqlite.org/howtocorrupt.html>, section 2.2). There is one for each
@@ -81,16 +81,27 @@ impl Watch {
     /// The present moment, or one that was so less than [`FRESH`] ago; `None` while somebody writes, or where there is
     /// nothing to look at.
     pub(crate) fn moment(&self, now: Instant) -> Option<Moment> {
+        let mut last = self.last();
         let changes = change::made();
-        let last = *self.last();
-        if let Some(look) = last
+        if let Some(look) = *last
             && look.changes == changes
             && now.saturating_duration_since(look.at) < FRESH
         {
             return Some(look.moment);
         }
-        let seen = self.look(now);
-        *self.last() = seen.map(|moment| Look {
+        self.look_again(&mut last, now)
+    }
+
+    /// The present moment.
+    pub(super) fn look(&self, now: Instant) -> Option<Moment> {
+        self.look_again(&mut self.last(), now)
+    }
+
+    /// Looks while nobody else does: what is seen later is never older.
+    fn look_again(&self, last: &mut Option<Look>, now: Instant) -> Option<Moment> {
+        let changes = change::made();
+        let seen = self.header(now);
+        *last = seen.map(|moment| Look {
             moment,
             at: now,
             changes,
@@ -98,8 +109,7 @@ impl Watch {
         seen
     }
 
-    /// The present moment.
-    pub(super) fn look(&self, now: Instant) -> Option<Moment> {
+    fn header(&self, now: Instant) -> Option<Moment> {
         let index = self.index(now)?;
         let mut headers = [0; 2 * HEADER_BYTES];
         index.read_exact_at(&mut headers, 0).ok()?;

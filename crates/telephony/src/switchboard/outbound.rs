@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, pin::Pin, time::Duration};
 
-use contract::{CallEvent, CallId, CallStatus, EndReason, ProviderKind};
+use contract::{CallEvent, CallId, CallStatus, EndReason, ProviderKind, TrunkId};
 use domain::{
     ProviderFailure, ProviderFault,
     calls::{Destination, OutboundCall, SessionPlan},
@@ -87,15 +87,14 @@ impl Switchboard {
         } = call;
         let Ok(_place) = self.inner.places.clone().try_acquire_owned() else {
             let failure = failure(ProviderFault::Rejected).with_source("this process holds as many calls as it may");
-            return self.fail(plan, failure, first_word).await;
+            return self.fail(plan, trunk.trunk.id, failure, first_word).await;
         };
         let peer = peer_address(&trunk).await;
         let socket = match RtpSocket::bind(self.inner.config.rtp_ip, self.inner.config.rtp_ports) {
             Ok(socket) => socket,
             Err(error) => {
-                return self
-                    .fail(plan, failure(ProviderFault::Unreachable).with_source(error), first_word)
-                    .await;
+                let failure = failure(ProviderFault::Unreachable).with_source(error);
+                return self.fail(plan, trunk.trunk.id, failure, first_word).await;
             }
         };
         if let Some(peer) = peer {
@@ -116,7 +115,7 @@ impl Switchboard {
         };
         let mut leg = match self.inner.endpoint.invite(invite).await {
             Ok(leg) => leg,
-            Err(error) => return self.fail(plan, from_sip(error), first_word).await,
+            Err(error) => return self.fail(plan, trunk.trunk.id, from_sip(error), first_word).await,
         };
         let record = Record {
             scope: plan.scope,
@@ -130,7 +129,7 @@ impl Switchboard {
             Outcome::Failed(failure) => {
                 // A peer that said nothing may still answer, and must not find a call that has failed.
                 leg.control.let_go();
-                self.fail(plan, failure, first_word).await;
+                self.fail(plan, trunk.trunk.id, failure, first_word).await;
             }
             Outcome::Ended { status, reason } => {
                 leg.control.hang_up().await;
@@ -140,7 +139,8 @@ impl Switchboard {
             Outcome::Answered { sdp } => match sdp::accept_answer(&sdp, CODECS) {
                 Err(_) => {
                     leg.control.hang_up().await;
-                    self.fail(plan, failure(ProviderFault::BadResponse), first_word).await;
+                    let failure = failure(ProviderFault::BadResponse);
+                    self.fail(plan, trunk.trunk.id, failure, first_word).await;
                 }
                 Ok(negotiated) => {
                     first_word.say(Ok(Placed::Answered));
@@ -215,7 +215,8 @@ impl Switchboard {
     }
 
     /// The record first, then the asker: who reads the record after a 502 finds the reason in it.
-    async fn fail(&self, plan: SessionPlan, failure: ProviderFailure, mut first_word: FirstWord) {
+    async fn fail(&self, plan: SessionPlan, trunk: TrunkId, failure: ProviderFailure, mut first_word: FirstWord) {
+        let failure = failure.about("trunk_id", trunk);
         tracing::info!(call_id = %plan.call.id, %failure, "an outbound call failed");
         let error = failure.later(self.inner.calls.now());
         self.end_unanswered(plan, (CallStatus::Failed, EndReason::Error, Some(error)))

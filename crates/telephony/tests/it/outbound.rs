@@ -145,6 +145,8 @@ async fn a_peer_that_refuses_is_a_provider_failure_and_the_record_says_so() {
         (&error.details["kind"], &error.details["provider_status"]),
         (&"telephony".into(), &503.into())
     );
+    let trunk = |about: &(&'static str, String)| about.0 == "trunk_id" && error.details["trunk_id"] == about.1;
+    assert!(failure.about.iter().any(trunk), "{:?}", failure.about);
     office.close().await;
 }
 
