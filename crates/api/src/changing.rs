@@ -8,7 +8,11 @@ use domain::{
     change::{Answer, AnswerWriter, Precondition, Ticket},
 };
 
-use crate::{RequestContext, gate::Caller};
+use crate::{
+    RequestContext,
+    envelope::{META_BYTES, end_with_meta},
+    gate::Caller,
+};
 
 /// What a request says about when it may be carried out; found between the gate and the handler.
 #[derive(Clone, Default)]
@@ -66,16 +70,19 @@ impl AnswerWriter for Writer {
         Answer {
             status: self.status,
             location: self.collection.as_ref().map(|collection| format!("{collection}/{id}")),
-            body: enveloped(data, &self.context.meta()),
+            body: enveloped(data, self.context.meta()),
         }
     }
 }
 
 /// `{data, meta}` round JSON text.
-pub(crate) fn enveloped(data: &[u8], meta: &Meta) -> Vec<u8> {
-    // Two ids and a time always have a JSON form.
-    let meta = serde_json::to_vec(meta).unwrap_or_default();
-    [b"{\"data\":", data, b",\"meta\":", &meta, b"}"].concat()
+pub(crate) fn enveloped(data: &[u8], meta: Meta) -> Vec<u8> {
+    const BEGIN: &[u8] = b"{\"data\":";
+    let mut body = Vec::with_capacity(BEGIN.len() + data.len() + META_BYTES);
+    body.extend_from_slice(BEGIN);
+    body.extend_from_slice(data);
+    end_with_meta(&mut body, meta);
+    body
 }
 
 /// The `data` within what [`enveloped`] wrote.
@@ -85,4 +92,25 @@ pub(crate) fn data_of(body: &[u8]) -> Option<&[u8]> {
     // `meta` comes last and holds no such text itself.
     let end = data.windows(META.len()).rposition(|window| window == META)?;
     Some(&data[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use contract::{Envelope, RequestId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_what_its_type_would_write_and_fits_its_room() {
+        for data in [serde_json::json!({"name": "a \"meta\": ,"}), serde_json::json!([])] {
+            let (request_id, ts) = (RequestId::new(), Timestamp::from_millis(1_770_206_400_007));
+            let meta = Meta { request_id, ts };
+            let text = serde_json::to_vec(&data).unwrap();
+            let body = enveloped(&text, meta);
+            assert_eq!(body, serde_json::to_vec(&Envelope { data, meta }).unwrap());
+            assert_eq!((body.capacity(), data_of(&body)), (body.len(), Some(&*text)));
+        }
+    }
 }

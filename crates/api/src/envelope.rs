@@ -1,8 +1,11 @@
 //! The outermost layer: writes every error body, stamps every answer, logs every request once.
 
 use std::{
+    future::poll_fn,
+    io::Write as _,
     net::IpAddr,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{Arc, LazyLock, OnceLock},
 };
 
@@ -20,15 +23,14 @@ use hyper::{
     header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LINK},
 };
 
-use serde::Serialize;
 use tower::Service as _;
-use tracing::Instrument as _;
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{
     App, Peer, Problem,
     conditions::{Replayed, SameMeta},
     head,
+    json::write,
     limits::Seat,
     support::{self, Gathered, Seen},
 };
@@ -136,7 +138,10 @@ pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) ->
     request.extensions_mut().insert(context.clone());
     let method = request.method().clone();
     let closing = app.is_stopping() || head::must_be_the_last(&request);
-    let mut response = answer(app, request, routes).instrument(span).await;
+    let mut work = pin!(answer(app, request, routes));
+    // As `Instrument` does, but without entering the span once more to drop what is done.
+    let mut response = poll_fn(|cx| span.in_scope(|| work.as_mut().poll(cx))).await;
+    drop(span);
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = options(&response);
     }
@@ -241,7 +246,7 @@ fn render(problem: &Problem, meta: Meta, mut before: Response) -> Response {
     *headers = std::mem::take(before.headers_mut());
     headers.remove(CONTENT_LENGTH);
     for (name, value) in problem.headers() {
-        headers.insert(name, value.clone());
+        headers.insert(name.clone(), value.clone());
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(LINK, help(problem.reason().code()));
@@ -251,28 +256,44 @@ fn render(problem: &Problem, meta: Meta, mut before: Response) -> Response {
 /// The body of a request's failure.
 pub(crate) fn body_of(problem: &Problem, meta: Meta) -> Vec<u8> {
     let code = problem.reason().code().name();
-    body((code, problem.message(), &problem.details()), meta)
+    body(code, problem.message(), |out| problem.write_details(out), meta)
 }
 
-/// The one place where an error body is written: code, message and details of an [`ErrorBody`](contract::ErrorBody),
-/// in the shape of an [`ErrorEnvelope`](contract::ErrorEnvelope). Both own what they hold, which most refusals would
-/// have to copy for it.
-pub(crate) fn body((code, message, details): (&str, &str, &impl Serialize), meta: Meta) -> Vec<u8> {
-    let error = Told { code, message, details };
-    serde_json::to_vec(&Written { error, meta }).unwrap_or_default()
+/// The one place where an error body is written, in the shape of an [`ErrorEnvelope`](contract::ErrorEnvelope), which
+/// owns what it holds, so that most refusals would have to be copied for it.
+pub(crate) fn body(code: &str, message: &str, details: impl FnOnce(&mut Vec<u8>), meta: Meta) -> Vec<u8> {
+    let mut body = Vec::with_capacity(ERROR_BYTES);
+    body.extend_from_slice(b"{\"error\":{");
+    for (name, held) in [("code", code), ("message", message)] {
+        write::name(&mut body, name);
+        write::text(&mut body, held);
+    }
+    write::name(&mut body, "details");
+    details(&mut body);
+    body.push(b'}');
+    end_with_meta(&mut body, meta);
+    body
 }
 
-#[derive(Serialize)]
-struct Written<'problem, D> {
-    error: Told<'problem, D>,
-    meta: Meta,
-}
+/// Room for the body of most errors.
+const ERROR_BYTES: usize = 1024;
 
-#[derive(Serialize)]
-struct Told<'problem, D> {
-    code: &'problem str,
-    message: &'problem str,
-    details: &'problem D,
+/// What [`end_with_meta`] adds.
+pub(crate) const META_BYTES: usize =
+    META.0.len() + Hyphenated::LENGTH + META.1.len() + "2026-02-04T12:00:00.000Z".len() + META.2.len();
+
+const META: (&str, &str, &str) = (",\"meta\":{\"request_id\":\"", "\",\"ts\":\"", "\"}}");
+
+/// The end of every body: `meta`, in the shape of its own [`Serialize`](serde::Serialize), which here has nothing to look for in texts
+/// that can hold nothing to escape.
+pub(crate) fn end_with_meta(body: &mut Vec<u8>, meta: Meta) {
+    body.extend_from_slice(META.0.as_bytes());
+    let id = &mut Uuid::encode_buffer();
+    body.extend_from_slice(meta.request_id.0.hyphenated().encode_lower(id).as_bytes());
+    body.extend_from_slice(META.1.as_bytes());
+    // A Vec takes whatever is written.
+    let _ = write!(body, "{}", meta.ts);
+    body.extend_from_slice(META.2.as_bytes());
 }
 
 /// `Link` of the page about a code.
@@ -371,4 +392,41 @@ impl Line {
 fn chain(problem: &Problem) -> Option<String> {
     let text = domain::error::chain(problem.source()?);
     Some(support::scrubbed(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use contract::{ErrorBody, ErrorEnvelope, FieldFault, FieldReason, Reason, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_what_its_type_would_write() {
+        let (request_id, ts) = (RequestId::new(), Timestamp::from_millis(1_770_206_400_007));
+        let meta = Meta { request_id, ts };
+        let fault = FieldFault::in_body("/\"name", FieldReason::TooShort, "Must not be \"\".");
+        for problem in [
+            Problem::new(Reason::ResourceNotFound, "There is no \"agent\" \\ with this id.")
+                .with("resource", "agent")
+                .with("id", "\n\u{1}é"),
+            Problem::invalid(vec![fault.clone(), fault.with("min", 1)]),
+            Problem::overload("The server is busy."),
+        ] {
+            let body = body_of(&problem, meta);
+            let read: ErrorEnvelope = serde_json::from_slice(&body).unwrap();
+            let ErrorBody { code, message, .. } = &read.error;
+            assert_eq!(
+                (code.as_str(), message.as_str()),
+                (problem.reason().code().name(), problem.message())
+            );
+            assert_eq!(
+                (read.meta, read.error.details["reason"].as_str()),
+                (meta, Some(problem.reason().name()))
+            );
+            let again = serde_json::to_value(&read).unwrap();
+            assert_eq!(again, serde_json::from_slice::<serde_json::Value>(&body).unwrap());
+        }
+    }
 }

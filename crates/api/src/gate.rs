@@ -7,6 +7,7 @@ mod rates;
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -25,12 +26,16 @@ use domain::{
 };
 use futures_util::future::BoxFuture;
 use hyper::http::request::Parts;
-use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 
 use self::address::Source;
 use crate::{
-    App, Problem, RequestContext, changing::Conditions, conditions::conditions, operation::Needs,
+    App, Problem, RequestContext,
+    changing::Conditions,
+    conditions::conditions,
+    lazily::{Late, within},
+    limits::LimitHeaders,
+    operation::Needs,
     problem::insufficient_role,
 };
 
@@ -119,19 +124,36 @@ impl Service<Request> for Gated {
 }
 
 /// Lets a request through to its handler, or answers in its place. All of it has one deadline.
-async fn pass(gate: &Gate, mut request: Request, handler: Route) -> Response {
+async fn pass(gate: &Gate, request: Request, handler: Route) -> Response {
+    let after = Duration::from_millis(gate.app.config().request_timeout_ms);
+    let mut standing = LimitHeaders::default();
+    let answered = {
+        let passing = pin!(pass_in_time(gate, request, handler, &mut standing));
+        within(after, passing).await
+    };
+    let mut response = match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(problem)) => problem.into_response(),
+        Err(Late) => Problem::timeout(format!("no answer within {after:?}")).into_response(),
+    };
+    standing.put(response.headers_mut());
+    response
+}
+
+/// `standing` is how the caller stands, once that is known; it belongs to whatever answer comes.
+async fn pass_in_time(
+    gate: &Gate,
+    mut request: Request,
+    handler: Route,
+    standing: &mut LimitHeaders,
+) -> Result<Response, Problem> {
     let needs = gate.needs;
-    let deadline = Deadline::of(&gate.app);
     let source = Source::of(peer(&request), request.headers(), &gate.app.config().trusted_proxies);
     if let Some(context) = request.extensions().get::<RequestContext>() {
         context.comes_from(source.address);
         context.came_to(request.extensions().get::<MatchedPath>());
     }
-    let known = credentials::authenticate(&gate.app, request.headers(), source.address);
-    let caller = match deadline.keep(known).await {
-        Ok(Ok(caller)) => caller,
-        Ok(Err(problem)) | Err(problem) => return problem.into_response(),
-    };
+    let caller = credentials::authenticate(&gate.app, request.headers(), source.address).await?;
     if let Some(context) = request.extensions().get::<RequestContext>() {
         context.belongs_to(caller.scope.organization);
     }
@@ -139,56 +161,19 @@ async fn pass(gate: &Gate, mut request: Request, handler: Route) -> Response {
         Ok(address) => address,
         Err(problem) => {
             // Known all the same, so the answer tells how they stand; it costs them nothing.
-            let standing = deadline.keep(rates::look(&gate.app, &caller)).await;
-            let mut response = problem.into_response();
-            standing.unwrap_or_default().put(response.headers_mut());
-            return response;
+            *standing = rates::look(&gate.app, &caller).await;
+            return Err(problem);
         }
     };
     gate.app.keys().note_use(&caller);
     let allowed = gate.scope_check(&caller, needs.scope);
     let room = rates::Room::of(needs, &request, allowed.is_ok());
-    let rates = rates::admit(&gate.app, &caller, room);
-    let (headers, admitted) = match deadline.keep(rates).await {
-        Ok(admitted) => admitted,
-        Err(problem) => return problem.into_response(),
-    };
-    let admitted = admitted.and_then(|place| {
-        allowed?;
-        gate.introduce(&caller, address, &mut request)?;
-        Ok(place)
-    });
-    let mut response = match admitted {
-        Ok(_place) => deadline
-            .keep(conditions(&gate.app, needs, request, handler))
-            .await
-            .unwrap_or_else(IntoResponse::into_response),
-        Err(problem) => problem.into_response(),
-    };
-    headers.put(response.headers_mut());
-    response
-}
-
-/// When the answer has to have begun.
-#[derive(Clone, Copy)]
-struct Deadline {
-    at: Instant,
-    after: Duration,
-}
-
-impl Deadline {
-    fn of(app: &App) -> Self {
-        let after = Duration::from_millis(app.config().request_timeout_ms);
-        Self {
-            at: Instant::now() + after,
-            after,
-        }
-    }
-
-    async fn keep<T>(self, work: impl Future<Output = T>) -> Result<T, Problem> {
-        let late = |_| Problem::timeout(format!("no answer within {:?}", self.after));
-        timeout_at(self.at, work).await.map_err(late)
-    }
+    let admitted;
+    (*standing, admitted) = rates::admit(&gate.app, &caller, room).await;
+    let _place = admitted?;
+    allowed?;
+    gate.introduce(&caller, address, &mut request)?;
+    Ok(conditions(&gate.app, needs, request, handler).await)
 }
 
 impl Gate {

@@ -58,7 +58,7 @@ fn size(request: &Request) -> usize {
     headers.sum::<usize>() + target + request.method().as_str().len()
 }
 
-fn malformed(header: &str, message: &str) -> Problem {
+fn malformed(header: &str, message: &'static str) -> Problem {
     Problem::new(Reason::MalformedHeader, message).with("header", header)
 }
 

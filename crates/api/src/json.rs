@@ -1,5 +1,7 @@
 //! JSON read strictly: a key that stands twice is a fault, as is U+0000, and nesting has a limit.
 
+pub(crate) mod write;
+
 use std::{
     cell::{Cell, RefCell},
     fmt,

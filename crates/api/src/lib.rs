@@ -18,6 +18,7 @@ mod gate;
 mod head;
 mod health;
 mod json;
+mod lazily;
 mod limits;
 mod operation;
 mod pages;

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod load;
+mod policies;
 mod standing;
 mod windows;
 

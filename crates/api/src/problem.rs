@@ -1,6 +1,6 @@
 //! A failed request as the code that found it tells it. `envelope` turns it into an answer.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::response::{IntoResponse, Response};
 use contract::{Code, FieldFault, MemberRole, Reason, challenge};
@@ -9,10 +9,9 @@ use hyper::{
     HeaderMap, StatusCode,
     header::{ALLOW, CONTENT_RANGE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
-use crate::{ApiConfig, reply::HEADERS};
+use crate::{ApiConfig, json::write, reply::HEADERS};
 
 /// Field faults that one answer tells; a body made of nothing else must not be answered with megabytes.
 const FAULTS_TOLD_MAX: usize = 100;
@@ -26,14 +25,38 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct Problem {
     reason: Reason,
-    message: String,
-    details: Map<String, Value>,
+    message: Cow<'static, str>,
+    facts: Facts,
     /// Of fields; they stand among the details.
     faults: Vec<FieldFault>,
-    headers: Box<HeaderMap>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     source: Option<Cause>,
     /// Whether the same request will always be refused so.
     is_for_good: bool,
+}
+
+/// Facts by name, in the order of their names. A refusal has a few, mostly with names that stand in the code, which a
+/// map would copy.
+#[derive(Clone, Debug, Default)]
+struct Facts(Vec<(Cow<'static, str>, Value)>);
+
+impl Facts {
+    fn set(&mut self, name: &'static str, value: Value) {
+        match self.0.binary_search_by(|(known, _)| (**known).cmp(name)) {
+            Ok(place) => self.0[place].1 = value,
+            Err(place) => self.0.insert(place, (name.into(), value)),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+impl From<Map<String, Value>> for Facts {
+    fn from(facts: Map<String, Value>) -> Self {
+        Self(facts.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
 }
 
 /// A cause that is only a sentence.
@@ -43,13 +66,13 @@ struct Sentence(String);
 
 impl Problem {
     /// A failure of `reason`, told to people by `message`.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reason,
             message: message.into(),
-            details: Map::new(),
+            facts: Facts::default(),
             faults: Vec::new(),
-            headers: Box::default(),
+            headers: Vec::new(),
             source: None,
             is_for_good: false,
         }
@@ -57,12 +80,12 @@ impl Problem {
 
     /// Adds a fact; whatever the message mentions belongs here too.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         debug_assert!(
             !matches!(name, "reason" | "fields"),
             "{name} is written beside the facts"
         );
-        self.details.insert(name.to_owned(), value.into());
+        self.facts.set(name, value.into());
         self
     }
 
@@ -86,11 +109,12 @@ impl Problem {
         self.is_for_good
     }
 
-    /// Adds a header of the answer.
+    /// Adds a header of the answer, in place of one with this name.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: impl ToString) -> Self {
         if let Ok(value) = HeaderValue::try_from(value.to_string()) {
-            self.headers.insert(name, value);
+            self.headers.retain(|(known, _)| *known != name);
+            self.headers.push((name, value));
         }
         self
     }
@@ -125,7 +149,7 @@ impl Problem {
     }
 
     /// Too much at once, or the server is going down.
-    pub fn overload(message: &str) -> Self {
+    pub fn overload(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Reason::Overload, message)
             .with("policy", "overload")
             .with("retry_after", OVERLOAD_RETRY_SECONDS)
@@ -133,7 +157,7 @@ impl Problem {
     }
 
     /// Every place of `policy` is taken.
-    pub(crate) fn no_place(policy: &str, limit: usize, message: &str) -> Self {
+    pub(crate) fn no_place(policy: &str, limit: usize, message: impl Into<Cow<'static, str>>) -> Self {
         Self::overload(message)
             .with("policy", policy)
             .with("limit", limit)
@@ -145,7 +169,7 @@ impl Problem {
         if self.reason.code() != Code::RateLimitExceeded {
             return;
         }
-        let policy = self.details.get("policy").and_then(Value::as_str);
+        let policy = self.facts.get("policy").and_then(Value::as_str);
         let policy = policy.unwrap_or_else(|| self.reason.name()).to_owned();
         metrics::counter!("callwright_limited_total", "policy" => policy).increment(1);
     }
@@ -166,14 +190,14 @@ impl Problem {
     }
 
     /// Nothing of ours was wrong where a signature stands in place of credentials, so the challenge only names the realm.
-    pub(crate) fn badly_signed(reason: Reason, message: &str) -> Self {
+    pub(crate) fn badly_signed(reason: Reason, message: &'static str) -> Self {
         Self::new(reason, message).header(WWW_AUTHENTICATE, challenge::UNKNOWN)
     }
 
     /// The organisation may not spend.
     fn unpaid(unpaid: &Unpaid) -> Self {
         Self {
-            details: unpaid.details(),
+            facts: unpaid.details().into(),
             ..Self::new(unpaid.reason(), unpaid.message())
         }
     }
@@ -214,41 +238,29 @@ impl Problem {
         &self.message
     }
 
-    /// `error.details`.
-    pub(crate) fn details(&self) -> Details<'_> {
-        Details(self)
+    /// Writes `error.details`: the reason first, then the facts, then the faults of fields.
+    pub(crate) fn write_details(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        write::name(out, "reason");
+        write::text(out, self.reason.name());
+        for (name, fact) in &self.facts.0 {
+            write::name(out, name);
+            write::value(out, fact);
+        }
+        if self.reason == Reason::InvalidFields {
+            write::name(out, "fields");
+            write::faults(out, &self.faults);
+        }
+        out.push(b'}');
     }
 
     /// Headers that belong to the answer.
-    pub(crate) fn headers(&self) -> &HeaderMap {
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.reason.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-}
-
-/// `error.details` of a problem: the reason first, then the facts, then the faults of fields.
-pub(crate) struct Details<'problem>(&'problem Problem);
-
-impl Serialize for Details<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Problem {
-            reason,
-            details,
-            faults,
-            ..
-        } = self.0;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("reason", reason.name())?;
-        for (name, fact) in details {
-            map.serialize_entry(name, fact)?;
-        }
-        if *reason == Reason::InvalidFields {
-            map.serialize_entry("fields", faults)?;
-        }
-        map.end()
     }
 }
 
@@ -330,7 +342,7 @@ impl From<domain::Error> for Problem {
                 message,
                 details,
             } => Self {
-                details,
+                facts: details.into(),
                 ..Self::new(reason, message)
             },
             E::Role { required } => insufficient_role(required),
@@ -378,7 +390,7 @@ fn concurrent_calls(limit: u32) -> Problem {
 
 fn provider(failure: domain::ProviderFailure) -> Problem {
     let problem = Problem {
-        details: failure.details(),
+        facts: failure.details().into(),
         ..Problem::new(failure.fault.reason(), failure.message())
     };
     let wait = failure.retry_after_seconds.filter(|_| failure.retryable);
@@ -392,7 +404,15 @@ fn provider(failure: domain::ProviderFailure) -> Problem {
 impl Problem {
     /// `error.details`, to look into.
     pub(crate) fn facts(&self) -> Value {
-        serde_json::to_value(self.details()).unwrap_or_default()
+        let mut details = Vec::new();
+        self.write_details(&mut details);
+        serde_json::from_slice(&details).unwrap_or_default()
+    }
+
+    /// A header of the answer, to look at.
+    pub(crate) fn header_text(&self, name: &HeaderName) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
+        value.to_str().ok()
     }
 }
 

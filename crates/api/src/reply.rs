@@ -60,7 +60,7 @@ impl PageQuery {
 /// 200, to who is known by something else than credentials.
 pub(crate) fn data_without_caller(context: &RequestContext, data: impl Serialize) -> Response {
     match serde_json::to_vec(&data) {
-        Ok(data) => json(StatusCode::OK, enveloped(&data, &context.meta())),
+        Ok(data) => json(StatusCode::OK, enveloped(&data, context.meta())),
         Err(error) => unwritable(&error),
     }
 }
@@ -108,7 +108,7 @@ impl Caller {
     }
 
     fn written(&self, status: StatusCode, data: &[u8], tag: &str) -> Response {
-        let mut response = json(status, enveloped(data, &self.context.meta()));
+        let mut response = json(status, enveloped(data, self.context.meta()));
         if let Ok(tag) = HeaderValue::from_str(tag) {
             response.headers_mut().insert(ETAG, tag);
         }

@@ -2,7 +2,7 @@
 
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
+    extract::{MatchedPath, Request},
     middleware::{Next, from_fn},
     response::Response,
 };
@@ -45,8 +45,7 @@ pub fn router_with(app: App, own: Router) -> Front {
         .merge(open(health::routes()))
         .method_not_allowed_fallback(no_such_method)
         .with_state(app.clone())
-        .merge(open(own))
-        .layer(DefaultBodyLimit::disable());
+        .merge(open(own));
     Front { app, routes }
 }
 

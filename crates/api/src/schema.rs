@@ -17,7 +17,7 @@ use jsonschema::{
     types::JsonType,
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::formats;
@@ -38,6 +38,8 @@ const FAULTS_MAX: usize = 1000;
 pub(crate) struct Shape {
     validator: Validator,
     document: Value,
+    /// What stands in for a field that must be there.
+    samples: Map<String, Value>,
 }
 
 /// Where the faults of a value are shown to lie.
@@ -74,7 +76,13 @@ impl Shape {
         let validator = options.should_validate_formats(true).build(&document);
         // Each schema comes from our own types and is compiled by a test; none depends on input.
         let validator = validator.unwrap_or_else(|error| unreachable!("the schema of {}: {error}", T::name()));
-        Self { validator, document }
+        let shape = Self {
+            validator,
+            document,
+            samples: Map::new(),
+        };
+        let samples = shape.samples();
+        Self { samples, ..shape }
     }
 
     /// The type that the schema gives to a top-level property.

@@ -9,7 +9,7 @@ use std::{
 
 use domain::places::{Place, Places};
 use hyper::{Request, body::Incoming, server::conn::http1::Builder, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -22,6 +22,7 @@ use crate::{
     App, Front, Peer, Problem,
     bare::{self, Enveloped},
     exchange::{Exchange, Socket},
+    lazily::{Called, OneTimer},
     limits::network,
     together::Together,
 };
@@ -111,8 +112,7 @@ impl Server {
         let head_patience = Duration::from_millis(app.config().header_timeout_ms);
         let mut http = Builder::new();
         // The wait for a head begins with the connection, so one that says nothing ends too.
-        http.timer(TokioTimer::new())
-            .header_read_timeout(head_patience)
+        http.header_read_timeout(head_patience)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_BYTES_MAX);
         Self {
@@ -196,7 +196,8 @@ impl Server {
                 Ok::<_, Infallible>(answer)
             }
         });
-        let http = self.http.clone();
+        let mut http = self.http.clone();
+        http.timer(OneTimer::default());
         // A connection of after the signal answers once that the server is stopping, and closes by that answer.
         let drain = Some(self.drain.clone()).filter(|drain| !drain.is_cancelled());
         let abort = self.abort.clone();
@@ -204,14 +205,13 @@ impl Server {
             let _place = place;
             let connection = http.serve_connection(io, service);
             tokio::pin!(connection);
-            // One signal at a time, since to look at one costs something whenever the connection has work. Nothing is
-            // lost: `abort` never comes before `drain`.
+            // Nothing is lost by listening to one signal at a time: `abort` never comes before `drain`.
             let mut result = None;
             if let Some(drain) = drain {
                 tokio::select! {
                     biased;
                     ended = connection.as_mut() => result = Some(ended),
-                    () = drain.cancelled() => connection.as_mut().graceful_shutdown(),
+                    () = Called::new(drain.cancelled()) => connection.as_mut().graceful_shutdown(),
                 }
             }
             let result = if let Some(ended) = result {
@@ -219,7 +219,7 @@ impl Server {
             } else {
                 tokio::select! {
                     ended = connection.as_mut() => ended,
-                    () = abort.cancelled() => return,
+                    () = Called::new(abort.cancelled()) => return,
                 }
             };
             if let Err(error) = result {

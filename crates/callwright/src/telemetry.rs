@@ -41,12 +41,13 @@ where
         filter_fn(|metadata| !metadata.target().starts_with(SIP_ENGINE) || *metadata.level() == Level::ERROR)
             // Without a word about levels, the operator's would not be known to those who ask before they write.
             .with_max_level_hint(Level::TRACE);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
-        .with_timer(text::Now);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match section.format {
-        LogFormat::Text => lines.fmt_fields(text::Fields).with_ansi(colours).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => {
+            let lines = lines.event_format(text::Line::default()).fmt_fields(text::Fields);
+            lines.with_ansi(colours).boxed()
+        }
+        LogFormat::Json => lines.with_timer(text::Now).json().flatten_event(true).boxed(),
     };
     Ok(tracing_subscriber::registry()
         .with(api::request_lines())

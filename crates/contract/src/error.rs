@@ -159,6 +159,13 @@ fn shortened(pointer: &str) -> String {
 
 /// `/files/0/data` as `files[0].data`.
 fn dotted(pointer: &str) -> String {
+    // Most are a name that stands as it is.
+    if let Some(name) = pointer
+        .strip_prefix('/')
+        .filter(|name| name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()))
+    {
+        return name.to_owned();
+    }
     let mut out = String::with_capacity(pointer.len());
     for token in pointer.split('/').skip(1) {
         let token = unescaped(token);

@@ -30,7 +30,8 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
+                let text = &mut Uuid::encode_buffer();
+                f.pad(self.0.hyphenated().encode_lower(text))
             }
         }
 

@@ -2,40 +2,51 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use chrono::{DateTime, Datelike as _, SubsecRound, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An instant, RFC 3339 in UTC with milliseconds and `Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
 #[schema(value_type = String, format = "date-time", example = "2026-02-04T12:00:00.000Z")]
-pub struct Timestamp(DateTime<Utc>);
+pub struct Timestamp(
+    /// Milliseconds since the Unix epoch, within what a calendar can show.
+    i64,
+);
 
 impl Timestamp {
+    const EARLIEST: i64 = DateTime::<Utc>::MIN_UTC.timestamp_millis();
+    const LATEST: i64 = DateTime::<Utc>::MAX_UTC.timestamp_millis();
+
     /// Cuts to milliseconds, so what is stored equals what is shown.
-    pub fn new(at: DateTime<Utc>) -> Self {
-        Self(at.trunc_subsecs(3))
+    pub const fn new(at: DateTime<Utc>) -> Self {
+        Self(at.timestamp_millis())
     }
 
     /// The instant itself.
     pub fn utc(self) -> DateTime<Utc> {
-        self.0
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
     }
 
     /// Milliseconds since the Unix epoch.
-    pub fn millis(self) -> i64 {
-        self.0.timestamp_millis()
+    pub const fn millis(self) -> i64 {
+        self.0
     }
 
     /// From milliseconds since the Unix epoch; what is out of range becomes the epoch.
-    pub fn from_millis(millis: i64) -> Self {
-        Self(DateTime::from_timestamp_millis(millis).unwrap_or_default())
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(if Self::EARLIEST <= millis && millis <= Self::LATEST {
+            millis
+        } else {
+            0
+        })
     }
 
     /// As it is shown, for years of four digits. Every answer has several of these, and a format read anew each time
     /// was a twelfth of the work of a request.
     fn text(self) -> Option<[u8; 24]> {
-        let year = u32::try_from(self.0.year()).ok().filter(|year| *year <= 9999)?;
-        let (date, time) = (self.0.date_naive(), self.0.time());
+        let at = self.utc();
+        let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9999)?;
+        let (date, time) = (at.date_naive(), at.time());
         let mut text = *b"0000-00-00T00:00:00.000Z";
         for (end, digits, value) in [
             (4, 4, year),
@@ -44,7 +55,7 @@ impl Timestamp {
             (13, 2, time.hour()),
             (16, 2, time.minute()),
             (19, 2, time.second()),
-            (23, 3, self.0.timestamp_subsec_millis()),
+            (23, 3, at.timestamp_subsec_millis()),
         ] {
             let mut left = value;
             for digit in text[end - digits..end].iter_mut().rev() {
@@ -65,7 +76,7 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text() {
             Some(text) => f.write_str(str::from_utf8(&text).unwrap_or_default()),
-            None => write!(f, "{}", self.0.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
+            None => write!(f, "{}", self.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ")),
         }
     }
 }
@@ -217,6 +228,24 @@ mod tests {
             let shown = at.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
             assert_eq!(at.to_string(), shown);
             assert_eq!(serde_json::to_value(at).unwrap(), shown);
+        }
+    }
+
+    #[test]
+    fn what_no_calendar_can_show_is_the_epoch() {
+        let edges = [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC];
+        for at in edges {
+            let at = Timestamp::new(at);
+            assert_eq!(Timestamp::from_millis(at.millis()), at);
+            assert_eq!(at.utc().timestamp_millis(), at.millis());
+        }
+        for millis in [
+            i64::MIN,
+            edges[0].timestamp_millis() - 1,
+            edges[1].timestamp_millis() + 1,
+            i64::MAX,
+        ] {
+            assert_eq!(Timestamp::from_millis(millis).millis(), 0);
         }
     }
 }

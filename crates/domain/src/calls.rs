@@ -163,7 +163,7 @@ impl Calls {
     }
 
     async fn calls_max(&self, scope: Scope) -> Result<u32, Error> {
-        let granted = self.setup.granted.of(scope).await?;
+        let granted = self.setup.granted.of(scope, self.now()).await?;
         Ok(granted.concurrent_calls.unwrap_or(self.setup.concurrent_calls))
     }
 

@@ -5,10 +5,7 @@
 
 mod authenticate;
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use contract::{
     ApiKey, ApiKeyCreate, ApiKeyCreated, ApiKeyId, ApiKeyUpdate, FieldFault, FieldReason, KeyScope, OrganizationCreate,
@@ -23,7 +20,7 @@ use crate::{
     Actor, Change, Error,
     change::SWAPS_MAX,
     ports::{Clock, Store},
-    quick::QuickMap,
+    quick::{QuickMap, QuickSet},
     records::{KeyRecord, Listing, Organization, Page, Scope, Versioned},
     rules,
     tokens::TokenVerifier,
@@ -56,7 +53,7 @@ pub struct Keys {
     clock: Arc<dyn Clock>,
     tokens: Option<Arc<dyn TokenVerifier>>,
     /// Hashes of keys that were good once in this process.
-    good: Arc<Mutex<HashSet<[u8; 32]>>>,
+    good: Arc<Mutex<QuickSet<[u8; 32]>>>,
     touched: Arc<Mutex<QuickMap<ApiKeyId, Timestamp>>>,
     touches: Arc<Semaphore>,
 }
@@ -83,7 +80,7 @@ impl Keys {
         }
     }
 
-    fn good_once(&self) -> MutexGuard<'_, HashSet<[u8; 32]>> {
+    fn good_once(&self) -> MutexGuard<'_, QuickSet<[u8; 32]>> {
         self.good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use contract::{OrganizationId, Timestamp};
 pub use contract::{OrganizationLimits, RateLimits as WindowLimits};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 pub use granted::GrantedLimits;
@@ -51,8 +52,15 @@ impl Span {
 
     /// Where the window that holds `at` begins, in seconds since the epoch.
     pub fn start(self, at: Timestamp) -> i64 {
-        let seconds = i64::from(self.seconds());
-        at.millis().div_euclid(1000).div_euclid(seconds) * seconds
+        let second = at.millis().div_euclid(1000);
+        // Each by a number that stands here: six windows of every request are placed, and to divide by one that is read
+        // takes many times as long.
+        let passed = match self {
+            Self::Minute => second.rem_euclid(60),
+            Self::Hour => second.rem_euclid(3600),
+            Self::Day => second.rem_euclid(86_400),
+        };
+        second - passed
     }
 
     /// Where the window that holds `at` ends, in seconds since the epoch.
@@ -91,8 +99,14 @@ pub struct Tally {
     /// By the counters' own clock.
     pub at: Timestamp,
     /// What each window has counted now, in the order it was asked in.
-    pub used: Vec<u32>,
+    pub used: Counts,
 }
+
+/// One count for each window of a request, which are [`WINDOWS`] at most.
+pub type Counts = SmallVec<[u32; WINDOWS]>;
+
+/// Windows that a request is counted in: an organisation's and a caller's in each span.
+pub const WINDOWS: usize = 2 * Span::ALL.len();
 
 /// Counts requests.
 #[async_trait]

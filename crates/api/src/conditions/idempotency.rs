@@ -187,7 +187,7 @@ pub(crate) fn route_of(method: &Method, route: &MatchedPath) -> String {
 pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut given = NAMES.iter().flat_map(|name| headers.get_all(name));
     let Some(key) = given.next() else { return Ok(None) };
-    let refusal = |message: &str| {
+    let refusal = |message: &'static str| {
         Problem::new(Reason::MalformedHeader, message)
             .with("header", "Idempotency-Key")
             .with(

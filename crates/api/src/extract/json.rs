@@ -1,6 +1,6 @@
 //! The body, as JSON that was checked against the schema of its type.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{io::ErrorKind, pin::pin, time::Duration};
 
 use axum::{
     body::Body,
@@ -20,6 +20,7 @@ use crate::{
     conditions::QueryFaults,
     form::Form,
     json,
+    lazily::{Late, within},
     schema::{self, Faults, Place},
 };
 
@@ -88,7 +89,7 @@ fn read<T: Form>(parts: &Parts, bytes: &[u8], app: &App) -> Result<T, Problem> {
 }
 
 fn content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let refusal = |message: &str, expected: &str| {
+    let refusal = |message: &'static str, expected: &str| {
         Err(Problem::new(Reason::UnsupportedMediaType, message).with("expected", expected))
     };
     if headers
@@ -125,27 +126,37 @@ pub(crate) async fn collect(mut body: Body, app: &App) -> Result<Vec<u8>, Proble
         app.config().body_bytes_max,
         Duration::from_millis(app.config().body_timeout_ms),
     );
-    let announced = hyper::body::Body::size_hint(&body).lower();
-    if announced > max as u64 {
-        discard(body).await;
-        return Err(too_large(max));
+    let gathered = {
+        let gathering = pin!(gather(&mut body, max));
+        within(patience, gathering).await
+    };
+    match gathered {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
+            // Kept apart, so that bodies of the usual size do not carry its room.
+            Box::pin(discard(body)).await;
+            Err(too_large(max))
+        }
+        Ok(Err(error)) => Err(broken(error)),
+        Err(Late) => Err(too_slow(patience)),
     }
-    let deadline = Instant::now() + patience;
+}
+
+/// The whole body, or `None` if it is larger than `max`.
+async fn gather(body: &mut Body, max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+    let announced = hyper::body::Body::size_hint(body).lower();
+    if announced > max as u64 {
+        return Ok(None);
+    }
     let mut bytes = Vec::with_capacity(announced as usize);
-    loop {
-        let frame = timeout_at(deadline, body.frame())
-            .await
-            .map_err(|_| too_slow(patience))?;
-        let Some(frame) = frame else { return Ok(bytes) };
-        let frame = frame.map_err(broken)?;
-        let Ok(data) = frame.into_data() else { continue };
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
         if bytes.len() + data.len() > max {
-            drop(bytes);
-            discard(body).await;
-            return Err(too_large(max));
+            return Ok(None);
         }
         bytes.extend_from_slice(&data);
     }
+    Ok(Some(bytes))
 }
 
 /// A body that ended early, or whose chunks are none.

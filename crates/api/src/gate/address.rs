@@ -31,6 +31,9 @@ impl Source {
             address: peer.to_canonical(),
             is_unreadable: false,
         };
+        if !is_trusted(source.address) {
+            return source;
+        }
         let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().collect();
         let hops = lines
             .iter()

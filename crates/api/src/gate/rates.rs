@@ -73,7 +73,7 @@ pub(super) async fn look(app: &App, caller: &keys::Caller) -> LimitHeaders {
 
 async fn asker(app: &App, caller: &keys::Caller) -> Result<Asker, Problem> {
     let granted = if app.limiter().is_on() {
-        app.granted().of(caller.scope).await?.rate_limits
+        app.granted().of(caller.scope, caller.at).await?.rate_limits
     } else {
         contract::RateLimits::default()
     };

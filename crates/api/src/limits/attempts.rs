@@ -10,6 +10,7 @@ use contract::{Reason, Timestamp};
 use domain::{
     keys::MayBeGood,
     limits::{LimitCounters, Span, Subject, Window},
+    ports::Clock,
 };
 
 use super::standing::Standing;
@@ -66,17 +67,23 @@ impl Attempts {
         }
     }
 
-    /// Whether the address was told to wait and still has to; counts no refusal. What may be good all the same has
-    /// its turns.
-    pub(crate) fn check(&self, address: IpAddr, may_be_good: MayBeGood, now: Timestamp) -> Result<(), Problem> {
-        if may_be_good == MayBeGood::Surely {
-            return Ok(());
-        }
-        let window = self.window(address);
+    /// Whether the address was told to wait and still has to; counts no refusal. What may be good all the same, which
+    /// is asked only then, has its turns.
+    pub(crate) fn check(
+        &self,
+        address: IpAddr,
+        may_be_good: impl FnOnce() -> MayBeGood,
+        clock: &dyn Clock,
+    ) -> Result<(), Problem> {
         let mut over = self.over();
         let Some(known) = over.get_mut(&network(address)) else {
             return Ok(());
         };
+        let may_be_good = may_be_good();
+        if may_be_good == MayBeGood::Surely {
+            return Ok(());
+        }
+        let (window, now) = (self.window(address), clock.now());
         let at = Timestamp::from_millis(now.millis() + known.ahead);
         // In another window, or with the clock set back: whoever comes is looked at again.
         if known.until != window.span.end(at) {
@@ -198,8 +205,8 @@ mod tests {
         for ahead in [0, 59, 61, 3600].map(Duration::from_secs) {
             let (attempts, address) = used_up(ahead).await;
             let refused = |seconds: i64| {
-                let now = Timestamp::from_millis(seconds * 1000);
-                attempts.check(address, MayBeGood::Hardly, now).err()
+                let clock = ManualClock::at(Timestamp::from_millis(seconds * 1000));
+                attempts.check(address, || MayBeGood::Hardly, &clock).err()
             };
             let told = refused(0).expect("the address is over the limit").facts()["retry_after"].clone();
             assert_eq!(
@@ -214,9 +221,9 @@ mod tests {
     async fn past_the_limit_what_may_be_good_has_some_looks_a_second() {
         let (attempts, address) = used_up(Duration::ZERO).await;
         let looks = |may_be_good, seconds: i64| {
-            let now = Timestamp::from_millis(seconds * 1000);
+            let clock = ManualClock::at(Timestamp::from_millis(seconds * 1000));
             (0..1000)
-                .filter(|_| attempts.check(address, may_be_good, now).is_ok())
+                .filter(|_| attempts.check(address, || may_be_good, &clock).is_ok())
                 .count()
         };
         assert_eq!(looks(MayBeGood::Surely, 1), 1000);

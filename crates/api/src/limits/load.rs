@@ -76,7 +76,7 @@ impl Load {
         let max = self.organization_max;
         self.organizations.take(organization, max).ok_or_else(|| {
             let message = format!("The organisation may have {max} requests under way at once.");
-            Problem::no_place("requests_at_once_per_organization", max, &message)
+            Problem::no_place("requests_at_once_per_organization", max, message)
         })
     }
 

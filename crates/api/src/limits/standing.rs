@@ -1,12 +1,16 @@
 //! How a window stands after a request, as headers and as the body of a refusal.
 
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
 use contract::{Reason, Timestamp};
-use domain::limits::Window;
+use domain::limits::{Span, Window};
 use hyper::{
     HeaderMap,
     header::{HeaderName, HeaderValue, RETRY_AFTER},
 };
 
+use super::policies::{Policies, Policy};
 use crate::Problem;
 
 /// How a window stands after a request.
@@ -53,9 +57,18 @@ impl Standing {
     }
 }
 
-/// What every authenticated answer says about limits.
+/// What every authenticated answer says about limits, where there are any.
 #[derive(Clone, Default)]
-pub(crate) struct LimitHeaders(Vec<(HeaderName, HeaderValue)>);
+pub(crate) struct LimitHeaders(Option<Told>);
+
+#[derive(Clone)]
+struct Told {
+    policy: Arc<Policy>,
+    span: Span,
+    state: HeaderValue,
+    remaining: HeaderValue,
+    reset: HeaderValue,
+}
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STATE: HeaderName = HeaderName::from_static("ratelimit");
@@ -63,19 +76,10 @@ const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Room for one policy or state, whatever its numbers.
-const POLICY_BYTES: usize = 48;
+/// Room for a state and the time of a reset, whatever their numbers.
+const STATE_BYTES: usize = 64;
 
-/// A name in quotes, as structured fields have it (RFC 9651, section 3.3.3).
-fn item(text: &mut Vec<u8>, name: &str) {
-    text.push(b'"');
-    text.extend_from_slice(name.as_bytes());
-    text.push(b'"');
-}
-
-/// What is said of an item by a whole number.
-fn parameter(text: &mut Vec<u8>, name: &[u8], value: u64) {
-    text.extend_from_slice(name);
+fn number(text: &mut Vec<u8>, value: u64) {
     let start = text.len();
     let mut left = value;
     loop {
@@ -90,42 +94,50 @@ fn parameter(text: &mut Vec<u8>, name: &[u8], value: u64) {
 
 impl LimitHeaders {
     /// Of the window that binds in each span; the tightest of all is the state.
-    pub(super) fn of(standings: &[Standing]) -> Self {
+    pub(super) fn of(standings: &[Standing], policies: &Policies) -> Self {
         let Some(tightest) = standings.iter().min_by_key(|standing| standing.room()) else {
             return Self::default();
         };
-        // Every answer has these, so they are put together without formats, which cost more than the counting.
-        let mut policies = Vec::with_capacity(POLICY_BYTES * standings.len());
-        for Standing { window, .. } in standings {
-            let comma: &[u8] = if policies.is_empty() { b"" } else { b", " };
-            policies.extend_from_slice(comma);
-            item(&mut policies, window.span.name());
-            parameter(&mut policies, b";q=", window.limit.into());
-            parameter(&mut policies, b";w=", window.span.seconds().into());
-        }
-        let mut state = Vec::with_capacity(POLICY_BYTES);
-        item(&mut state, tightest.window.span.name());
-        parameter(&mut state, b";r=", tightest.remaining.into());
-        parameter(&mut state, b";t=", tightest.wait.unsigned_abs());
-        let mut headers = Vec::with_capacity(5);
-        headers.extend([
-            (LIMIT, tightest.window.limit.into()),
-            (REMAINING, tightest.remaining.into()),
-            (RESET, tightest.reset_at.into()),
-        ]);
-        for (name, text) in [(POLICY, policies), (STATE, state)] {
-            headers.extend(HeaderValue::try_from(text).ok().map(|value| (name, value)));
-        }
-        Self(headers)
+        // Every answer has these, so they are put together at once and without formats, which cost more than the
+        // counting. The name is in quotes, as structured fields have it (RFC 9651, section 3.3.3).
+        let mut text = Vec::with_capacity(STATE_BYTES);
+        text.push(b'"');
+        text.extend_from_slice(tightest.window.span.name().as_bytes());
+        text.extend_from_slice(b"\";r=");
+        let remaining_from = text.len();
+        number(&mut text, tightest.remaining.into());
+        let remaining_to = text.len();
+        text.extend_from_slice(b";t=");
+        number(&mut text, tightest.wait.unsigned_abs());
+        let state_to = text.len();
+        number(&mut text, tightest.reset_at.unsigned_abs());
+        let text = Bytes::from(text);
+        let header = |of: Range<usize>| HeaderValue::from_maybe_shared(text.slice(of)).ok();
+        Self(header(0..state_to).and_then(|state| {
+            Some(Told {
+                policy: policies.of(standings.iter().map(|standing| standing.window)),
+                span: tightest.window.span,
+                state,
+                remaining: header(remaining_from..remaining_to)?,
+                reset: header(state_to..text.len())?,
+            })
+        }))
     }
 
     pub(crate) fn put(self, headers: &mut HeaderMap) {
-        headers.extend(self.0);
+        let Some(told) = self.0 else { return };
+        headers.insert(LIMIT, told.policy.limit(told.span).clone());
+        headers.insert(REMAINING, told.remaining);
+        headers.insert(RESET, told.reset);
+        headers.insert(POLICY, told.policy.text.clone());
+        headers.insert(STATE, told.state);
     }
 
     #[cfg(test)]
-    pub(super) fn get(&self, name: &str) -> &str {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default()
+    pub(super) fn get(&self, name: &str) -> String {
+        let mut headers = HeaderMap::new();
+        self.clone().put(&mut headers);
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
     }
 }

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use contract::{OrganizationId, Reason};
-use domain::limits::{LimitCounters, Span, Subject, Tally, Window, WindowLimits};
+use domain::limits::{LimitCounters, Span, Subject, Tally, WINDOWS, Window, WindowLimits};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::standing::{LimitHeaders, Standing};
+use super::{
+    policies::Policies,
+    standing::{LimitHeaders, Standing},
+};
 use crate::{Problem, config::RateLimitConfig};
 
 /// Whose request it is, and what was set for them.
@@ -27,7 +31,13 @@ pub(crate) struct RateLimiter {
     is_on: bool,
     defaults: WindowLimits,
     counters: Arc<dyn LimitCounters>,
+    policies: Policies,
 }
+
+type Windows = SmallVec<[Window; WINDOWS]>;
+
+/// How the window stands that binds in each span.
+type Standings = SmallVec<[Standing; Span::ALL.len()]>;
 
 impl RateLimiter {
     pub(crate) fn new(config: &RateLimitConfig, counters: Arc<dyn LimitCounters>) -> Self {
@@ -40,6 +50,7 @@ impl RateLimiter {
             is_on: config.enabled,
             defaults,
             counters,
+            policies: Policies::default(),
         }
     }
 
@@ -56,7 +67,7 @@ impl RateLimiter {
         }
         let tally = self.counters.take(&windows).await;
         let standings = binding(&windows, &tally);
-        let headers = LimitHeaders::of(&standings);
+        let headers = LimitHeaders::of(&standings, &self.policies);
         if tally.admitted {
             return (headers, Ok(()));
         }
@@ -74,13 +85,14 @@ impl RateLimiter {
             return LimitHeaders::default();
         }
         // A window without any room counts nothing and tells what it has counted.
-        let shut: Vec<_> = windows.iter().map(|window| Window { limit: 0, ..*window }).collect();
-        LimitHeaders::of(&binding(&windows, &self.counters.take(&shut).await))
+        let shut: Windows = windows.iter().map(|window| Window { limit: 0, ..*window }).collect();
+        let standings = binding(&windows, &self.counters.take(&shut).await);
+        LimitHeaders::of(&standings, &self.policies)
     }
 
-    fn windows(&self, asker: Asker) -> Vec<Window> {
+    fn windows(&self, asker: Asker) -> Windows {
         if !self.is_on {
-            return Vec::new();
+            return Windows::new();
         }
         let of_organization = asker.granted.or(self.defaults);
         let of_caller = asker.own.or(of_organization);
@@ -88,7 +100,7 @@ impl RateLimiter {
             (Subject::Organization(asker.organization), of_organization),
             (Subject::Caller(asker.organization, asker.caller), of_caller),
         ];
-        let mut windows = Vec::with_capacity(subjects.len() * Span::ALL.len());
+        let mut windows = Windows::new();
         for span in Span::ALL {
             for (subject, limits) in subjects {
                 let limit = limit_of(limits, span);
@@ -110,8 +122,8 @@ fn limit_of(limits: WindowLimits, span: Span) -> u32 {
 }
 
 /// In each span, the window that leaves less: the organisation's or the caller's.
-fn binding(windows: &[Window], tally: &Tally) -> Vec<Standing> {
-    let mut standings = Vec::<Standing>::with_capacity(Span::ALL.len());
+fn binding(windows: &[Window], tally: &Tally) -> Standings {
+    let mut standings = Standings::new();
     for (window, used) in windows.iter().zip(&tally.used) {
         let standing = Standing::of(*window, *used, tally.at);
         match standings.last_mut() {
@@ -185,7 +197,7 @@ mod tests {
         assert!(limiter.admit(asker).await.1.is_ok());
         let refused = limiter.admit(asker).await.1.unwrap_err();
         assert_eq!(refused.facts()["retry_after"], 2);
-        assert_eq!(refused.headers()[RETRY_AFTER], "2");
+        assert_eq!(refused.header_text(&RETRY_AFTER), Some("2"));
         clock.advance(Duration::from_millis(1500));
         assert!(limiter.admit(asker).await.1.is_ok());
     }
@@ -223,7 +235,7 @@ mod tests {
         assert!(admitted.is_ok());
         assert_eq!(
             (headers.get("x-ratelimit-limit"), headers.get("x-ratelimit-remaining")),
-            ("3", "1")
+            ("3".to_owned(), "1".to_owned())
         );
     }
 

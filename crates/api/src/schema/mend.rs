@@ -18,6 +18,13 @@ impl Shape {
                 continue;
             };
             let name = unescaped(token).into_owned();
+            if parent.is_empty()
+                && let Value::Object(fields) = &mut value
+            {
+                fields.remove(&name);
+                fields.extend(self.samples.get(&name).map(|sample| (name, sample.clone())));
+                continue;
+            }
             let schema = self.at(parent);
             match value.pointer_mut(parent) {
                 Some(Value::Object(fields)) => {
@@ -36,6 +43,18 @@ impl Shape {
             }
         }
         value
+    }
+
+    /// What stands in for each field that must be there: most faults are of these.
+    pub(super) fn samples(&self) -> Map<String, Value> {
+        let schema = self.resolved(&self.document);
+        let required = schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        let sample = |name: &str| (name.to_owned(), self.sample(&schema["properties"][name], DEPTH));
+        required.map(sample).collect()
     }
 
     /// The schema of what lies at `pointer`.

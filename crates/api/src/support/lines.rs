@@ -132,7 +132,11 @@ where
 }
 
 fn is_kept(metadata: &Metadata<'_>) -> bool {
-    let root = metadata.target().split("::").next().unwrap_or_default();
+    if *metadata.level() > Level::INFO {
+        return false;
+    }
+    let target = metadata.target();
+    let root = &target[..target.bytes().position(|byte| byte == b':').unwrap_or(target.len())];
     let finest = if OURS.contains(&root) { Level::INFO } else { Level::WARN };
     root != SIP_ENGINE && *metadata.level() <= finest
 }

@@ -143,7 +143,7 @@ async fn a_refused_request_counts_nowhere_and_keys_go_with_their_window() {
         let mut tallies = Vec::new();
         for windows in [&[roomy, tight][..], &[roomy, tight], &[roomy]] {
             let tally = node.take(windows).await;
-            tallies.push((tally.admitted, tally.used));
+            tallies.push((tally.admitted, tally.used.to_vec()));
         }
         (tallies, part.key_of(organization))
     })

@@ -1,18 +1,77 @@
-//! The fields and the time of log lines, written as the library writes them but without its detours: every request has
-//! a line, and a line must cost little beside an answer.
+//! Log lines, written as the library writes them but without its detours: every request has a line, and a line must cost
+//! little beside an answer.
 
 use std::fmt;
 
 use domain::{clock::SystemClock, ports::Clock as _};
-use tracing::field::{Field, Visit};
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
     field::{RecordFields, VisitOutput as _},
     fmt::{
-        FormatFields,
-        format::{DefaultFields, DefaultVisitor, Writer},
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::{DefaultFields, DefaultVisitor, Format, Full, Writer},
         time::FormatTime,
     },
+    registry::LookupSpan,
 };
+
+/// What comes by way of the crate `log` has this target, and its own among its fields.
+const BY_WAY_OF_LOG: &str = "log";
+
+/// A line: time, level, spans, target, fields. Where colours are wanted the library writes it.
+pub(super) struct Line(Format<Full, Now>);
+
+impl Default for Line {
+    fn default() -> Self {
+        Self(Format::default().with_timer(Now))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let about = event.metadata();
+        if out.has_ansi_escapes() || about.target() == BY_WAY_OF_LOG {
+            return self.0.format_event(context, out, event);
+        }
+        Now.format_time(&mut out)?;
+        out.write_str(match *about.level() {
+            Level::ERROR => " ERROR ",
+            Level::WARN => "  WARN ",
+            Level::INFO => "  INFO ",
+            Level::DEBUG => " DEBUG ",
+            Level::TRACE => " TRACE ",
+        })?;
+        let mut spans = context
+            .event_scope()
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+            .peekable();
+        while let Some(span) = spans.next() {
+            out.write_str(span.metadata().name())?;
+            if let Some(fields) = span
+                .extensions()
+                .get::<FormattedFields<N>>()
+                .filter(|fields| !fields.is_empty())
+            {
+                out.write_str("{")?;
+                out.write_str(fields)?;
+                out.write_str("}")?;
+            }
+            out.write_str(if spans.peek().is_some() { ":" } else { ": " })?;
+        }
+        out.write_str(about.target())?;
+        out.write_str(": ")?;
+        context.format_fields(out.by_ref(), event)?;
+        out.write_str("\n")
+    }
+}
 
 /// Times as they stand in the API.
 pub(super) struct Now;
@@ -59,7 +118,7 @@ impl Visitor<'_> {
         let name = name.strip_prefix("r#").unwrap_or(name);
         let out = &mut self.out;
         let named = out.write_str(space).and_then(|()| out.write_str(name));
-        self.written = named.and_then(|()| out.write_char('=')).and_then(|()| value(out));
+        self.written = named.and_then(|()| out.write_str("=")).and_then(|()| value(out));
     }
 
     /// The message, whose control characters are taken out, and what belongs to `log`.
@@ -86,8 +145,8 @@ impl Visit for Visitor<'_> {
             self.leave_to_library(|theirs| theirs.record_str(field, value));
         } else if value.as_bytes().iter().all(is_plain) {
             self.field(field, |out| {
-                let opened = out.write_char('"').and_then(|()| out.write_str(value));
-                opened.and_then(|()| out.write_char('"'))
+                let opened = out.write_str("\"").and_then(|()| out.write_str(value));
+                opened.and_then(|()| out.write_str("\""))
             });
         } else {
             self.field(field, |out| write!(out, "{value:?}"));
@@ -161,6 +220,7 @@ mod tests {
                 "many"
             );
             tracing::error!(error = &error as &dyn std::error::Error, "\u{1b}[31mred {}", "message");
+            tracing::debug_span!("inner").in_scope(|| tracing::trace!("deeper"));
             tracing::info!(alone = "no message");
             tracing::info!("");
         });
@@ -170,12 +230,20 @@ mod tests {
     fn lines_are_those_of_the_library() {
         for colours in [false, true] {
             let (ours, theirs) = (Paper::default(), Paper::default());
-            let layer = || tracing_subscriber::fmt::layer().without_time().with_ansi(colours);
-            let library = tracing_subscriber::registry().with(layer().with_writer(theirs.clone()));
-            tracing::subscriber::with_default(library, say_all_kinds);
-            let own = tracing_subscriber::registry().with(layer().fmt_fields(Fields).with_writer(ours.clone()));
+            let layer = || tracing_subscriber::fmt::layer().with_ansi(colours);
+            let library = layer().with_timer(Now).with_writer(theirs.clone());
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(library), say_all_kinds);
+            let own = layer().event_format(Line::default()).fmt_fields(Fields);
+            let own = tracing_subscriber::registry().with(own.with_writer(ours.clone()));
             tracing::subscriber::with_default(own, say_all_kinds);
-            let text = |paper: Paper| String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+            // But for the time, in which each line differs.
+            let text = |paper: Paper| {
+                let written = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
+                let lines = written
+                    .lines()
+                    .map(|line| line.split_once('Z').map_or(line, |(_, rest)| rest));
+                lines.map(|line| format!("{line}\n")).collect::<String>()
+            };
             let ours = text(ours);
             assert!(ours.contains("019a") && ours.contains("/agents/{id}"), "{ours}");
             assert_eq!(ours, text(theirs));

@@ -25,6 +25,8 @@ pub struct Caller {
     pub scope: Scope,
     /// Who it is.
     pub who: Who,
+    /// When that was found out.
+    pub at: Timestamp,
 }
 
 /// A key or a person.
@@ -196,9 +198,10 @@ impl Keys {
         let found = self.store.key_by_prefix(prefix).await?;
         let given = hash(bearer);
         let expected = found.as_ref().map_or([0; 32], |record| record.hash);
-        let matches = bool::from(given.ct_eq(&expected));
+        let matches = is_same(&given, &expected);
         let record = found.filter(|_| matches).ok_or(Refusal::Invalid)?;
-        if let Some(refused) = ended(&record.key, self.clock.now()) {
+        let now = self.clock.now();
+        if let Some(refused) = ended(&record.key, now) {
             self.good_once().remove(&given);
             return Err(refused);
         }
@@ -220,6 +223,7 @@ impl Keys {
                 ip_allowlist,
                 rate_limits: record.key.rate_limits,
             },
+            at: now,
         })
     }
 
@@ -256,13 +260,14 @@ impl Keys {
                 role,
                 subject: claims.subject,
             },
+            at: self.clock.now(),
         })
     }
 
     /// Notes that a key was let in, beside the request and never in its way.
     pub fn note_use(&self, caller: &Caller) {
         if let Who::Key { id, .. } = &caller.who {
-            self.touch(*id, self.clock.now());
+            self.touch(*id, caller.at);
         }
     }
 
@@ -276,6 +281,15 @@ impl Keys {
 }
 
 /// Why a key that is right is refused all the same.
+/// Takes as long whatever the difference. Eight bytes at once, as `subtle` has its price for each thing compared.
+fn is_same(given: &[u8; 32], expected: &[u8; 32]) -> bool {
+    let words = |hash: &[u8; 32]| {
+        let (words, _) = hash.as_chunks::<8>();
+        std::array::from_fn::<u64, 4, _>(|index| u64::from_le_bytes(words[index]))
+    };
+    words(given).ct_eq(&words(expected)).into()
+}
+
 fn ended(key: &ApiKey, now: Timestamp) -> Option<AuthenticationError> {
     if let Some(at) = key.revoked_at {
         return Some(Refusal::Revoked.since(format!("the API key {} was revoked at {at}", key.id)));

@@ -37,8 +37,7 @@ impl GrantedLimits {
     }
 
     /// What an organisation was granted, as of some seconds ago at most. One that is not there was granted nothing.
-    pub async fn of(&self, scope: Scope) -> Result<OrganizationLimits, Error> {
-        let now = self.clock.now();
+    pub async fn of(&self, scope: Scope, now: Timestamp) -> Result<OrganizationLimits, Error> {
         if let Some(limits) = self.recall(scope.organization, now) {
             return Ok(limits);
         }

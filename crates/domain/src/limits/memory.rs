@@ -8,8 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use contract::OrganizationId;
+use smallvec::SmallVec;
 
-use super::{LimitCounters, Span, Subject, Tally, Window};
+use super::{Counts, LimitCounters, Span, Subject, Tally, Window};
 use crate::{
     ports::Clock,
     quick::{QuickHash, QuickMap},
@@ -89,7 +90,7 @@ impl LimitCounters for MemoryCounters {
     async fn take(&self, windows: &[Window]) -> Tally {
         let at = self.clock.now();
         let Some(first) = windows.first() else {
-            let used = Vec::new();
+            let used = Counts::new();
             return Tally {
                 admitted: true,
                 at,
@@ -99,8 +100,8 @@ impl LimitCounters for MemoryCounters {
         let (shard, max) = self.shard(&first.subject.group());
         let mut rows = shard.lock().unwrap_or_else(PoisonError::into_inner);
         // Few subjects have many windows: each is looked up once.
-        let mut touched = Vec::<(Subject, Row)>::with_capacity(2);
-        let mut used = Vec::with_capacity(windows.len());
+        let mut touched = SmallVec::<[(Subject, Row); 2]>::new();
+        let mut used = Counts::new();
         for window in windows {
             let place = touched.iter().position(|(subject, _)| *subject == window.subject);
             let place = place.unwrap_or_else(|| {
@@ -166,10 +167,10 @@ mod tests {
         let organization = OrganizationId::new();
         let roomy = window(Subject::Organization(organization), Span::Hour, 10);
         let tight = window(Subject::Caller(organization, Uuid::nil()), Span::Minute, 1);
-        assert_eq!(counters.take(&[roomy, tight]).await.used, [1, 1]);
+        assert_eq!(counters.take(&[roomy, tight]).await.used[..], [1, 1]);
         let refused = counters.take(&[roomy, tight]).await;
-        assert_eq!((refused.admitted, refused.used), (false, vec![1, 1]));
-        assert_eq!(counters.take(&[roomy]).await.used, [2]);
+        assert_eq!((refused.admitted, &refused.used[..]), (false, &[1, 1][..]));
+        assert_eq!(counters.take(&[roomy]).await.used[..], [2]);
     }
 
     #[tokio::test]
@@ -230,6 +231,9 @@ mod tests {
                 .admitted
         );
         let organization = Subject::Organization(OrganizationId::new());
-        assert_eq!(counters.take(&[window(organization, Span::Minute, 1)]).await.used, [1]);
+        assert_eq!(
+            counters.take(&[window(organization, Span::Minute, 1)]).await.used[..],
+            [1]
+        );
     }
 }

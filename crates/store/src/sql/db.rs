@@ -131,16 +131,24 @@ impl Db {
         sql: impl Into<Statement> + Send,
         args: Vec<Value>,
     ) -> Outcome<Option<Row>> {
-        let (sql, deadline) = (sql.into(), self.deadline());
+        let sql = sql.into();
+        if let Connections::Sqlite { direct, .. } = &self.connections
+            && let Found::Row(row) = direct.fetch_optional(sql.sqlite.as_str(), &args)?
+        {
+            return Ok(row.map(Row::Direct));
+        }
+        // Kept apart, so that reads on this thread do not carry its room.
+        Box::pin(self.fetch_optional_afar(sql, args)).await
+    }
+
+    async fn fetch_optional_afar(&self, sql: Statement, args: Vec<Value>) -> Outcome<Option<Row>> {
+        let deadline = self.deadline();
         Ok(match &self.connections {
-            Connections::Sqlite { readers, direct, .. } => match direct.fetch_optional(sql.sqlite.as_str(), &args)? {
-                Found::Row(row) => row.map(Row::Direct),
-                Found::NotHere => {
-                    let query = sqlx::query_with(sql.sqlite, for_sqlite(args)?);
-                    let row = bounded(deadline, query.fetch_optional(readers)).await?;
-                    row.map(Row::Sqlite)
-                }
-            },
+            Connections::Sqlite { readers, .. } => {
+                let query = sqlx::query_with(sql.sqlite, for_sqlite(args)?);
+                let row = bounded(deadline, query.fetch_optional(readers)).await?;
+                row.map(Row::Sqlite)
+            }
             Connections::Postgres(server) => {
                 let (query, now) = (sqlx::query_with(sql.postgres, for_postgres(args)?), server.generation());
                 let mut connection = server.connected(&now, deadline, Box::pin(now.pool.acquire())).await?;

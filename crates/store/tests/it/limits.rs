@@ -74,20 +74,26 @@ async fn a_grant_stands_in_the_organisations_audit_log(engine: Engine) {
     let world = World::new(engine).await;
     let scope = world.tenant().await;
     let granted = GrantedLimits::new(Arc::new(world.store.clone()), world.clock.clone());
-    assert_eq!(granted.of(scope).await.unwrap(), OrganizationLimits::default());
+    assert_eq!(
+        granted.of(scope, world.clock.now()).await.unwrap(),
+        OrganizationLimits::default()
+    );
     let id = scope.organization.to_string();
     let grant = limits(Some(7), None);
     granted.limits_set(&Change::by_system(scope), &id, grant).await.unwrap();
     // At once here, and elsewhere once what was read before is too old.
-    assert_eq!(granted.of(scope).await.unwrap(), grant);
+    assert_eq!(granted.of(scope, world.clock.now()).await.unwrap(), grant);
     world
         .store
         .limits_set(scope, &grant, &limits(Some(8), None), &NOTHING)
         .await
         .unwrap();
-    assert_eq!(granted.of(scope).await.unwrap(), grant);
+    assert_eq!(granted.of(scope, world.clock.now()).await.unwrap(), grant);
     world.clock.advance(Duration::from_secs(10));
-    assert_eq!(granted.of(scope).await.unwrap(), limits(Some(8), None));
+    assert_eq!(
+        granted.of(scope, world.clock.now()).await.unwrap(),
+        limits(Some(8), None)
+    );
     let filter = AuditFilter {
         resource_id: Some(id.clone()),
         action: Some("organization.limits_set".to_owned()),

@@ -89,7 +89,7 @@ async fn take(app: &App, context: &RequestContext, request: Request) -> Result<&
     } else {
         MayBeGood::Hardly
     };
-    app.attempts().check(address, may_be_good, app.clock().now())?;
+    app.attempts().check(address, || may_be_good, &**app.clock())?;
     if let Err(refused) = form {
         return Err(counted(app, address, refused).await);
     }

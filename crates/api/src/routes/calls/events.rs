@@ -16,7 +16,9 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::routes;
 
-use crate::{App, Problem, RequestContext, envelope, extract::ApiPath, gate::Caller, operation::Operation};
+use crate::{
+    App, Problem, RequestContext, envelope, extract::ApiPath, gate::Caller, json::write, operation::Operation,
+};
 
 /// Route, document, scope and errors.
 pub(super) fn operation() -> Operation {
@@ -44,7 +46,7 @@ pub(crate) async fn call_events(
     let limit = app.config().event_streams_max;
     let place = app.streams().take(caller.scope.organization, limit).ok_or_else(|| {
         let message = format!("The organisation may watch {limit} calls at once.");
-        Problem::no_place("event_streams", limit, &message)
+        Problem::no_place("event_streams", limit, message)
     })?;
     let (call, live) = app.calls().call_watch(caller.scope, &id).await?;
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(app.config().keep_alive_ms));
@@ -95,7 +97,8 @@ impl Watch {
         let LaterFailure {
             code, message, details, ..
         } = failure;
-        error_event(&envelope::body((&code, &message, &details), self.context.meta()))
+        let details = |out: &mut Vec<u8>| write::object(out, &details);
+        error_event(&envelope::body(&code, &message, details, self.context.meta()))
     }
 
     fn error(&self, problem: &Problem) -> Event {
