@@ -43,6 +43,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Vec<FieldFault>), Malformed> 
             message: "The body is not valid UTF-8.".to_owned(),
         }
     })?;
+    if text.trim_ascii().is_empty() {
+        let (line, column) = position(bytes);
+        return Err(Malformed {
+            line,
+            column,
+            message: "The request needs a JSON body, and has none.".to_owned(),
+        });
+    }
     let (faults, values) = (RefCell::new(Vec::new()), Cell::new(0));
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let seed = Strict {
@@ -336,6 +344,18 @@ mod tests {
         ] {
             let fault = read(text).unwrap_err();
             assert_eq!((fault.line, fault.column), (line, column), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn no_body_is_not_told_as_one_that_ended_early() {
+        for (text, is_none) in [("", true), (" \r\n", true), ("{", false)] {
+            let said = read(text.as_bytes()).unwrap_err().message;
+            assert_eq!(
+                said == "The request needs a JSON body, and has none.",
+                is_none,
+                "{text:?}: {said}"
+            );
         }
     }
 

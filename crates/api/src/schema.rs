@@ -336,10 +336,10 @@ fn simple(at: &str, kind: &K, instance: &Value) -> FieldFault {
         )
         .with("max", *limit),
         K::Minimum { limit } | K::ExclusiveMinimum { limit } => {
-            fault(at, R::OutOfRange, format!("This must be at least {limit}.")).with("min", limit.clone())
+            fault(at, R::OutOfRange, format!("This must be at least {}.", plain(limit))).with("min", limit.clone())
         }
         K::Maximum { limit } | K::ExclusiveMaximum { limit } => {
-            fault(at, R::OutOfRange, format!("This must be at most {limit}.")).with("max", limit.clone())
+            fault(at, R::OutOfRange, format!("This must be at most {}.", plain(limit))).with("max", limit.clone())
         }
         K::MultipleOf { .. } => fault(at, R::OutOfRange, "This is not one of the steps allowed."),
         K::Enum { options } => not_allowed(at, options, instance),
@@ -351,6 +351,12 @@ fn simple(at: &str, kind: &K, instance: &Value) -> FieldFault {
         K::OneOfMultipleValid { .. } | K::Not { .. } => fault(at, R::ConflictsWith, "These do not go together."),
         _ => fault(at, R::NotAllowedValue, "This value is not allowed here."),
     }
+}
+
+/// A number as people write it: JSON's writer makes `1e-6` of a millionth.
+fn plain(limit: &Value) -> String {
+    let fraction = limit.as_f64().filter(|_| limit.is_f64());
+    fraction.map_or_else(|| limit.to_string(), |fraction| fraction.to_string())
 }
 
 fn not_allowed(at: &str, options: &Value, instance: &Value) -> FieldFault {

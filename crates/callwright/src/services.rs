@@ -74,6 +74,7 @@ impl domain::ports::VoiceActivityDetector for ByLoudness {
 }
 
 #[cfg(not(feature = "local"))]
+#[expect(clippy::unused_async, reason = "the other build loads models here")]
 async fn local_services(_config: &Config) -> Result<Configured> {
     bail!("this program was built without local models; set models.local = false and configure providers")
 }

@@ -1,8 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use contract::{
-    AgentCreate, AgentUpdate, ApiKeyCreate, CallCreate, NumberAssign, NumberImport, NumberUnassign, TrunkCreate,
-    TrunkUpdate,
+    AgentCreate, AgentUpdate, ApiKeyCreate, CallCreate, CreditsGrant, NumberAssign, NumberImport, NumberUnassign,
+    TrunkCreate, TrunkUpdate,
 };
 
 use super::*;
@@ -101,6 +101,18 @@ fn one_fault_in_a_field_is_told_as_that_one_fault() {
             [(pointer.to_owned(), reason)],
             "{change}"
         );
+    }
+}
+
+#[test]
+fn limits_are_told_without_exponents() {
+    for (credits, said) in [
+        (json!(0), "This must be at least 0.000001."),
+        (json!(2e9), "This must be at most 1000000000."),
+    ] {
+        let faults = Shape::of::<CreditsGrant>().faults(&json!({ "credits": credits }));
+        let messages: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(messages, [said]);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use contract::{Credits, CreditsGrant, SubscriptionStart, TrialStart};
+use contract::{Credits, CreditsGrant, LedgerEntry, SubscriptionStart, TrialStart};
 use domain::{
     Actor, Change,
     billing::{Billing, Posted},
@@ -14,7 +14,7 @@ use domain::{
 
 use crate::{
     Settings,
-    commands::{show, told},
+    commands::{Side, show, table, told},
     platform,
 };
 
@@ -179,17 +179,30 @@ async fn list(of: &Of) -> Result<ExitCode> {
         before: None,
     };
     let entries = billing.ledger_list(change.scope, page).await?;
-    let lines = entries.items.iter().map(|entry| {
-        let kind = format!("{:?}", entry.kind).to_lowercase();
-        let note = entry.note.as_deref().unwrap_or_default();
-        format!(
-            "{}  {kind:8}  {:>12}  held {:>12}  left {:>12}  {note}",
-            entry.created_at, entry.available, entry.balance_reserved, entry.balance
-        )
+    let count = format!("{} of {} entries, newest first", entries.items.len(), entries.total);
+    show(&format!("{}\n{count}", ledger(&entries.items)))
+}
+
+fn ledger(entries: &[LedgerEntry]) -> String {
+    let columns = [
+        ("at", Side::Left),
+        ("kind", Side::Left),
+        ("credits", Side::Right),
+        ("held", Side::Right),
+        ("left", Side::Right),
+        ("note", Side::Left),
+    ];
+    let rows = entries.iter().map(|entry| {
+        [
+            entry.created_at.to_string(),
+            format!("{:?}", entry.kind).to_lowercase(),
+            entry.available.to_string(),
+            entry.balance_reserved.to_string(),
+            entry.balance.to_string(),
+            entry.note.clone().unwrap_or_default(),
+        ]
     });
-    let mut lines: Vec<_> = lines.collect();
-    lines.push(format!("{} of {} entries, newest first", lines.len(), entries.total));
-    show(&lines.join("\n"))
+    table(columns, &rows.collect::<Vec<_>>())
 }
 
 async fn verify(settings: &Settings) -> Result<ExitCode> {

@@ -56,7 +56,7 @@ pub(crate) struct CallArgs {
     /// Keys to press after the last file.
     #[arg(long, default_value = "")]
     dtmf: String,
-    /// Longest call in seconds.
+    /// Longest call in seconds, ringing included.
     #[arg(long, default_value_t = 120)]
     max_seconds: u64,
     /// How long the agent may take to answer a file, in seconds, before the next is played.
@@ -273,7 +273,7 @@ async fn ear(_settings: &Settings) -> Result<Option<Ear>> {
 
 #[cfg_attr(
     not(feature = "local"),
-    expect(unused_variables, reason = "nobody listens without models")
+    expect(clippy::unused_async, unused_variables, reason = "nobody listens without models")
 )]
 async fn words(ear: Option<&Ear>, samples: &[i16]) -> Result<Option<String>> {
     match ear {
@@ -324,11 +324,23 @@ async fn as_json(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<Value> {
     }))
 }
 
+/// Only the log of the other side knows which cause it was.
+fn refusal(status: u16) -> String {
+    let hint = match status {
+        480 => {
+            ": a Callwright server answers so where the number's agent is not active or its organisation can't pay (no \
+             trial, subscription or credits); its log tells which, as the reason of \"inbound call refused\""
+        }
+        _ => "",
+    };
+    format!("refused with {status}{hint}")
+}
+
 async fn tell(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<()> {
     let seconds = |at: Duration| format!("{:6.2} s", at.as_secs_f64());
     let Some(rang) = report.answered_after else {
         line(&match report.refused {
-            Some(status) => format!("refused with {status}"),
+            Some(status) => refusal(status),
             None => "nobody answered".to_owned(),
         });
         return Ok(());
@@ -375,4 +387,15 @@ async fn tell(report: &SoftphoneReport, ear: Option<&Ear>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_may_be_about_money_says_where_to_look() {
+        assert!(refusal(480).contains("can't pay"));
+        assert_eq!(refusal(486), "refused with 486");
+    }
 }

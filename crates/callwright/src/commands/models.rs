@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ModelsArgs) -> Result<ExitCode> {
     let store = local::models::ModelStore::new(args.dir.clone().unwrap_or(config.models.dir));
     match &args.command {
         ModelsCommand::Pull { from } => pull(&store, from.as_deref()),
-        ModelsCommand::List => Ok(list(&store)),
+        ModelsCommand::List => list(&store),
         ModelsCommand::Verify => verify(&store),
     }
 }
@@ -71,19 +71,28 @@ fn pull(store: &local::models::ModelStore, from: Option<&std::path::Path>) -> Re
 }
 
 #[cfg(feature = "local")]
-fn list(store: &local::models::ModelStore) -> ExitCode {
-    for model in store.list() {
-        crate::commands::line(&format!(
-            "{:<12} {:<10} {:>8}  {:<28} {:<14} {}",
-            model.id,
-            if model.installed { "installed" } else { "missing" },
+fn list(store: &local::models::ModelStore) -> Result<ExitCode> {
+    use crate::commands::{Side, show, table};
+
+    let columns = [
+        ("model", Side::Left),
+        ("state", Side::Left),
+        ("download", Side::Right),
+        ("package", Side::Left),
+        ("licence", Side::Left),
+        ("purpose", Side::Left),
+    ];
+    let rows = store.list().into_iter().map(|model| {
+        [
+            model.id.to_owned(),
+            if model.installed { "installed" } else { "missing" }.to_owned(),
             megabytes(model.download_bytes),
             format!("{}=={}", model.package, model.version),
-            model.licence,
-            model.purpose,
-        ));
-    }
-    ExitCode::SUCCESS
+            model.licence.to_owned(),
+            model.purpose.to_owned(),
+        ]
+    });
+    show(&table(columns, &rows.collect::<Vec<_>>()))
 }
 
 #[cfg(feature = "local")]

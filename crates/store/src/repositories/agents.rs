@@ -54,7 +54,7 @@ impl AgentStore for SqlStore {
     }
 
     async fn agent_snapshot(&self, scope: Scope, id: AgentId) -> Stored<Option<Arc<Snapshot<AgentRecord>>>> {
-        doing("agent_fetch", async {
+        doing("agent_snapshot", async {
             let Some(row) = self.agent_row(scope, id).await? else {
                 return Ok(None);
             };
@@ -64,7 +64,7 @@ impl AgentStore for SqlStore {
     }
 
     async fn agent_versioned(&self, scope: Scope, id: AgentId) -> Stored<Option<Versioned<AgentRecord>>> {
-        doing("agent_fetch", async {
+        doing("agent_versioned", async {
             let row = self.agent_row(scope, id).await?;
             row.map(|row| versioned(&row, agent)).transpose()
         })

@@ -64,7 +64,7 @@ impl MemberStore for SqlStore {
     }
 
     async fn member_versioned(&self, scope: Scope, id: MemberId) -> Stored<Option<Versioned<Member>>> {
-        doing("member_fetch", async {
+        doing("member_versioned", async {
             let sql = concat!(
                 "SELECT ",
                 columns!(),

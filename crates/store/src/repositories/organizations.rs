@@ -145,7 +145,7 @@ impl OrganizationStore for SqlStore {
     }
 
     async fn key_versioned(&self, scope: Scope, id: ApiKeyId) -> Stored<Option<Versioned<ApiKey>>> {
-        doing("key_fetch", async {
+        doing("key_versioned", async {
             let sql = concat!(
                 "SELECT ",
                 key_columns!(),

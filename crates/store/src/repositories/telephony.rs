@@ -73,7 +73,7 @@ impl TelephonyStore for SqlStore {
     }
 
     async fn trunk_versioned(&self, scope: Scope, id: TrunkId) -> Stored<Option<Versioned<TrunkRecord>>> {
-        doing("trunk_fetch", async {
+        doing("trunk_versioned", async {
             let row = self
                 .db
                 .fetch_optional(
@@ -213,7 +213,7 @@ impl TelephonyStore for SqlStore {
     }
 
     async fn number_versioned(&self, scope: Scope, id: NumberId) -> Stored<Option<Versioned<Number>>> {
-        doing("number_fetch", async {
+        doing("number_versioned", async {
             let row = self
                 .db
                 .fetch_optional(

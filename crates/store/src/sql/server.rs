@@ -100,27 +100,38 @@ impl Server {
             }),
             looked: AsyncMutex::default(),
         };
-        match pool.acquire().await {
-            Ok(_) => Ok(server),
-            Err(error) => Err(failed("connect to the database")(server.unreached(error).await)),
+        // A wrong address is told at once. A server that recovers listens already and is waited for; one that is not
+        // running yet is for those to wait for who started us.
+        let why = tokio::select! {
+            biased;
+            connected = pool.acquire() => match connected {
+                Ok(_) => return Ok(server),
+                Err(error) => server.unreached(error).await,
+            },
+            refused = server.refusal() => {
+                let place = server.place();
+                format!("nobody listens at {place}: {refused}; start PostgreSQL there, or give the address where it runs").into()
+            }
+        };
+        Err(failed::<BoxError>("connect to the database")(why))
+    }
+
+    /// Where the server should be.
+    fn place(&self) -> String {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        match self.folder() {
+            Some(folder) => self.socket_in(folder).display().to_string(),
+            None if host.contains(':') => format!("[{host}]:{port}"),
+            None => format!("{host}:{port}"),
         }
     }
 
-    /// Why no connection came, and where from. The pool tries for as long as it may, as the server may be about to
-    /// start, and then knows only that its time was over.
+    /// Why no connection came, and where from. The pool tries for as long as it may, and then knows only that its time
+    /// was over.
     async fn unreached(&self, error: sqlx::Error) -> BoxError {
-        let place = match self.folder() {
-            Some(folder) => self.socket_in(folder).display().to_string(),
-            None if self.options.get_host().contains(':') => {
-                format!("[{}]:{}", self.options.get_host(), self.options.get_port())
-            }
-            None => format!("{}:{}", self.options.get_host(), self.options.get_port()),
-        };
+        let place = self.place();
         match error {
-            sqlx::Error::PoolTimedOut => match Box::pin(self.look()).await {
-                Some(refused) => format!("nobody listens at {place}: {refused}").into(),
-                None => self.complaint(&place).await,
-            },
+            sqlx::Error::PoolTimedOut => self.complaint(&place).await,
             sqlx::Error::Io(error) => format!("{place} can't be reached: {error}").into(),
             // Its whole form ends with a line of the server's own source.
             sqlx::Error::Database(error) => format!("{place} says: {}", error.message()).into(),
@@ -294,7 +305,11 @@ mod tests {
     const PATIENCE: Duration = Duration::from_millis(300);
 
     async fn refusal(options: &PgConnectOptions) -> String {
-        let error = Server::connect(options, PATIENCE).await.err().unwrap();
+        refusal_within(PATIENCE, options).await
+    }
+
+    async fn refusal_within(patience: Duration, options: &PgConnectOptions) -> String {
+        let error = Server::connect(options, patience).await.err().unwrap();
         domain::error::chain(&error)
     }
 
@@ -309,10 +324,15 @@ mod tests {
             format!("store: connect to the database: no answer from 127.0.0.1:{port} within 300ms")
         );
         drop(silent);
-        let said = refusal(&options).await;
+        // Who is refused at once is not tried for as long as one may wait.
+        let refused = refusal_within(Duration::from_mins(1), &options);
+        let said = tokio::time::timeout(Duration::from_secs(10), refused).await.unwrap();
         assert_eq!(
             said,
-            format!("store: connect to the database: nobody listens at 127.0.0.1:{port}: connection refused")
+            format!(
+                "store: connect to the database: nobody listens at 127.0.0.1:{port}: connection refused; start \
+                 PostgreSQL there, or give the address where it runs"
+            )
         );
         let said = refusal(&options.host("no-such-host.invalid")).await;
         // Or "no answer", where whoever knows names does not answer either.

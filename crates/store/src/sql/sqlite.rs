@@ -50,7 +50,7 @@ pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections,
     };
     // The writer comes first: it makes the file and its journal, which readers must find.
     let writer = connect_in_turn(|| pool(1).connect_with(options.clone()), patience);
-    let writer: SqlitePool = writer.await.map_err(failed("open the database"))?;
+    let writer = writer.await.map_err(failed("open the database"))?;
     // Made once: where a file is missing later, an empty one in its place would hide the loss.
     let options = options.create_if_missing(false);
     writer.set_connect_options(options.clone());
@@ -68,14 +68,17 @@ pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections,
 }
 
 /// Connects, again and again while another process makes the same file: who comes second to the change into a file with
-/// a journal is refused at once, since for two who wait for each other there no busy timeout helps.
-async fn connect_in_turn<F>(connect: impl Fn() -> F, patience: Duration) -> sqlx::Result<SqlitePool>
+/// a journal is refused at once, since for two who wait for each other there no busy timeout helps. An attempt has what
+/// those before it left of the patience.
+async fn connect_in_turn<T, F>(connect: impl Fn() -> F, patience: Duration) -> sqlx::Result<T>
 where
-    F: Future<Output = sqlx::Result<SqlitePool>>,
+    F: Future<Output = sqlx::Result<T>>,
 {
     let began = Instant::now();
     loop {
-        match connect().await {
+        let left = patience.saturating_sub(began.elapsed());
+        let attempt = tokio::time::timeout(left, connect()).await;
+        match attempt.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Err(sqlx::Error::Database(error)) if is_busy(&*error) && began.elapsed() < patience => {
                 tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
             }
@@ -166,5 +169,44 @@ impl Identity {
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::{
+        cell::Cell,
+        future::{pending, ready},
+    };
+
+    use futures_util::future::Either;
+    use sqlx::{ConnectOptions as _, Executor as _};
+
+    use super::*;
+
+    /// What `SQLite` says to who comes second.
+    async fn busy() -> sqlx::Error {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteConnectOptions::new()
+            .filename(folder.path().join("callwright.db"))
+            .create_if_missing(true)
+            .busy_timeout(Duration::ZERO);
+        let (mut first, mut second) = (options.connect().await.unwrap(), options.connect().await.unwrap());
+        first.execute("BEGIN IMMEDIATE").await.unwrap();
+        second.execute("BEGIN IMMEDIATE").await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_and_then_waits_has_one_patience_for_both() {
+        let (refusal, patience) = (Cell::new(Some(busy().await)), Duration::from_millis(100));
+        let connect = || match refusal.take() {
+            Some(error) => Either::Left(ready(Err(error))),
+            None => Either::Right(pending()),
+        };
+        let connected = tokio::time::timeout(Duration::from_secs(5), connect_in_turn::<(), _>(connect, patience));
+        assert!(matches!(connected.await.unwrap(), Err(sqlx::Error::PoolTimedOut)));
+        assert!(refusal.take().is_none(), "nobody asked twice");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use contract::AgentId;
 use domain::{
     Alongside,
     nodes::NodeStore,
@@ -23,8 +24,19 @@ crate::on_both_engines![
     a_lost_key_is_noticed_when_the_store_opens,
     a_node_with_another_key_does_not_start_and_none_is_made_for_it,
     a_sealed_password_moved_to_another_row_does_not_open,
-    nothing_can_belong_to_an_organisation_that_does_not_exist
+    nothing_can_belong_to_an_organisation_that_does_not_exist,
+    a_read_that_fails_is_named_in_its_failure
 ];
+
+async fn a_read_that_fails_is_named_in_its_failure(engine: Engine) {
+    let world = World::new(engine).await;
+    let scope = world.tenant().await;
+    let (store, agent) = (&world.store, AgentId::new());
+    store.close().await;
+    let snapshot = store.agent_snapshot(scope, agent).await.unwrap_err();
+    let versioned = store.agent_versioned(scope, agent).await.unwrap_err();
+    assert_eq!((snapshot.doing, versioned.doing), ("agent_snapshot", "agent_versioned"));
+}
 
 async fn a_reopened_store_keeps_everything(engine: Engine) {
     let world = World::new(engine).await;

@@ -374,11 +374,7 @@ impl Session {
         if self.floor.closing {
             return;
         }
-        let cause = failure
-            .source
-            .as_ref()
-            .map(|source| chain(source.as_ref()))
-            .unwrap_or_default();
+        let cause = failure.source.as_ref().map(|source| chain(source.as_ref()));
         tracing::warn!(call_id = %self.plan.call.id, %failure, cause, "a stage of a call broke");
         let error = failure.later(self.wall(self.now()));
         self.end_with(error, Words::Apology, failure.kind == ProviderKind::Tts);

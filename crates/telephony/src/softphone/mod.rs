@@ -10,13 +10,17 @@ mod script;
 use std::time::Duration;
 
 use media::{Codec, jitter::JitterStats};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::sip::{Credentials, LegEvent, OutboundInvite, SipEndpoint, SipError, SipTarget, SipTransport};
+use crate::sip::{Credentials, LegEvent, OutboundInvite, OutboundLeg, SipEndpoint, SipError, SipTarget, SipTransport};
 
 pub use answerer::{Answerer, Pickup, answer};
 use line::{Line, LineEnd};
 pub use script::Script;
+
+/// How long a callee that did not answer may take to confirm that the call is given up. One that never said a word
+/// would be waited for longer, and for nothing.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(1);
 
 /// When the softphone ends the call itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +61,11 @@ pub struct SoftphonePlan {
     pub listen_first: bool,
     /// The agent has finished when it was quiet for so long; 900 ms is usual.
     pub quiet_after: Duration,
-    /// How long it may ring.
+    /// How long it may ring, if `max_duration` is not over before.
     pub answer_timeout: Duration,
     /// How long the agent may take to begin an answer; then the script goes on.
     pub agent_timeout: Duration,
-    /// The call never lasts longer; bounds the recordings.
+    /// The call never lasts longer, ringing included; bounds the recordings.
     pub max_duration: Duration,
     /// Start the next clip so long after the agent began to speak, whether or not it has finished.
     pub barge_in_after: Option<Duration>,
@@ -183,18 +187,10 @@ pub async fn call(endpoint: &SipEndpoint, plan: SoftphonePlan) -> Result<Softpho
         uri: plan.target.clone(),
         transport: plan.transport,
     };
-    let advertised = endpoint.address_for_target(&target).await?.ip();
-    let line = Line::open(endpoint, advertised)?;
     let placed = Instant::now();
-    let mut leg = endpoint
-        .invite(OutboundInvite {
-            target,
-            from_user: plan.from_user.clone(),
-            credentials: plan.credentials.clone(),
-            offer: line.offer(&plan.codecs),
-        })
-        .await?;
-    let deadline = placed + plan.answer_timeout;
+    let deadline = placed + plan.answer_timeout.min(plan.max_duration);
+    let dialled = timeout_at(deadline, dial(endpoint, target, &plan)).await;
+    let (line, mut leg) = dialled.map_err(|_| SipError::Timeout)??;
     let answer = loop {
         match timeout_at(deadline, leg.events.recv()).await {
             Ok(Some(LegEvent::Answered { sdp })) => break sdp,
@@ -208,7 +204,7 @@ pub async fn call(endpoint: &SipEndpoint, plan: SoftphonePlan) -> Result<Softpho
             Ok(Some(LegEvent::Proceeding | LegEvent::Ringing | LegEvent::Reoffered { .. })) => {}
             Ok(Some(LegEvent::HungUp) | None) => return Err(SipError::Cancelled),
             Err(_) => {
-                leg.control.hang_up().await;
+                timeout(GIVEN_UP_WITHIN, leg.control.hang_up()).await.ok();
                 return Err(SipError::Timeout);
             }
         }
@@ -220,11 +216,30 @@ pub async fn call(endpoint: &SipEndpoint, plan: SoftphonePlan) -> Result<Softpho
             "the answer's session description is unusable".to_owned(),
         ));
     };
-    let talk = line.talk(negotiated, plan.script(), plan.impairment, plan.max_duration);
+    let left = plan.max_duration.saturating_sub(answered_after);
+    let talk = line.talk(negotiated, plan.script(), plan.impairment, left);
     let (end, mut report) = Box::pin(talk.run(&mut leg.events)).await;
     if end != LineEnd::ByPeer {
         leg.control.hang_up().await;
     }
     report.answered_after = Some(answered_after);
     Ok(report)
+}
+
+/// Finds the callee, which may mean a name and a connection, and sends it the INVITE.
+async fn dial(
+    endpoint: &SipEndpoint,
+    target: SipTarget,
+    plan: &SoftphonePlan,
+) -> Result<(Line, OutboundLeg), SipError> {
+    let advertised = endpoint.address_for_target(&target).await?.ip();
+    let line = Line::open(endpoint, advertised)?;
+    let invite = OutboundInvite {
+        target,
+        from_user: plan.from_user.clone(),
+        credentials: plan.credentials.clone(),
+        offer: line.offer(&plan.codecs),
+    };
+    let leg = endpoint.invite(invite).await?;
+    Ok((line, leg))
 }

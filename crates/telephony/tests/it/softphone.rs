@@ -1,9 +1,10 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use telephony::{
     sip::{SipError, SipTransport},
     softphone::{Answerer, HangUp, Impairment, Pickup, SoftphoneEvent, SoftphonePlan, SoftphoneReport, answer, call},
 };
+use tokio::net::UdpSocket;
 
 use crate::support::{Party, soon};
 
@@ -126,6 +127,47 @@ async fn a_phone_nobody_picks_up_times_out() {
 }
 
 #[tokio::test]
+async fn who_is_silent_or_rings_on_is_given_up_when_the_call_has_lasted_as_long_as_it_may() {
+    let short = |plan: &mut SoftphonePlan| plan.max_duration = Duration::from_millis(500);
+    let never = Answerer {
+        pickup: Pickup::Never,
+        ..Answerer::echoing(Duration::ZERO)
+    };
+    let (rings_on, _) = soon(Box::pin(meet(short, never))).await;
+    assert!(matches!(rings_on, Err(SipError::Timeout)));
+
+    let (caller, silent) = (Party::new().await, UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let mut to_silent = SoftphonePlan::new(format!("sip:1@{}", silent.local_addr().unwrap()));
+    short(&mut to_silent);
+    let began = Instant::now();
+    assert!(matches!(
+        call(&caller.endpoint, to_silent).await,
+        Err(SipError::Timeout)
+    ));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn ringing_counts_as_part_of_the_call() {
+    let stay = |plan: &mut SoftphonePlan| {
+        plan.hang_up = HangUp::Never;
+        plan.max_duration = Duration::from_secs(2);
+    };
+    let slow = Answerer {
+        pickup: Pickup::After(Duration::from_secs(1)),
+        ..Answerer::saying(vec![])
+    };
+    let (caller, _) = soon(Box::pin(meet(stay, slow))).await;
+    let caller = caller.unwrap();
+    assert!(matches!(caller.events.last(), Some((_, SoftphoneEvent::TimeIsUp))));
+    assert!(
+        (1..=8000).contains(&caller.caller_audio.len()),
+        "{}",
+        caller.caller_audio.len()
+    );
+}
+
+#[tokio::test]
 async fn a_call_never_outlasts_its_limit() {
     let stay = |plan: &mut SoftphonePlan| {
         plan.hang_up = HangUp::Never;
@@ -134,5 +176,10 @@ async fn a_call_never_outlasts_its_limit() {
     let (caller, _) = soon(Box::pin(meet(stay, Answerer::saying(vec![])))).await;
     let caller = caller.unwrap();
     assert!(matches!(caller.events.last(), Some((_, SoftphoneEvent::TimeIsUp))));
-    assert_eq!(caller.caller_audio.len(), 8000);
+    // What is missing of a second was spent on being answered.
+    assert!(
+        (1..=8000).contains(&caller.caller_audio.len()),
+        "{}",
+        caller.caller_audio.len()
+    );
 }

@@ -2,10 +2,10 @@
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use anyhow::Result;
-use callwright_client::{Client, Reason};
-use contract::FailedRequestReport;
-use domain::Error;
+use anyhow::{Result, anyhow};
+use callwright_client::{Client, ErrorKind, Reason, TransportError};
+use contract::{FailedRequestReport, OrganizationId, RequestId};
+use domain::{Error, keys::PLATFORM};
 
 use crate::{
     commands::{contract as contract_check, show},
@@ -13,9 +13,21 @@ use crate::{
     platform, telemetry,
 };
 
+/// The id, as it may have been copied.
+fn id_of(given: &str) -> Result<RequestId> {
+    let given = given.trim();
+    given.parse().map_err(|_| {
+        anyhow!(
+            "{given:?} is no request id; give the meta.request_id of an answer, or its header X-Request-Id, such as \
+             019a3b5e-7c00-7000-8000-000000000001"
+        )
+    })
+}
+
 pub(super) async fn run(config: &Config, id: &str, as_json: bool) -> Result<ExitCode> {
+    let id = id_of(id)?;
     let store = platform::open_present_store(config).await?;
-    let found = platform::requests(&store, config).report_fetch(id.trim()).await;
+    let found = platform::requests(&store, config).report_fetch(&id.to_string()).await;
     store.close().await;
     let age = format!("is older than {} days", config.support.keep_days);
     match found {
@@ -28,21 +40,45 @@ pub(super) async fn run(config: &Config, id: &str, as_json: bool) -> Result<Exit
 /// The same from a server that is running, over its API.
 pub(super) async fn run_at(base_url: &str, key: &str, id: &str, as_json: bool) -> Result<ExitCode> {
     let user_agent = concat!("callwright-admin/", env!("CARGO_PKG_VERSION"));
+    let id = id_of(id)?;
     let key = contract_check::key(key)?;
     let client = Client::builder(base_url).key(&key).user_agent(user_agent).build()?;
     let report = fetch(&client, id).await?;
     tell(report.as_ref(), id, "is too old", as_json)
 }
 
-async fn fetch(client: &Client, id: &str) -> Result<Option<FailedRequestReport>, callwright_client::Error> {
-    match client.request_report_fetch(id.trim()).await {
+async fn fetch(client: &Client, id: RequestId) -> Result<Option<FailedRequestReport>> {
+    match client.request_report_fetch(id.to_string()).await {
         Ok(report) => Ok(Some(report.into_inner())),
         Err(error) if error.reason() == Some(&Reason::ResourceNotFound) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(blamed_on_the_address(error, client.base_url())),
     }
 }
 
-fn tell(report: Option<&FailedRequestReport>, id: &str, age: &str, as_json: bool) -> Result<ExitCode> {
+/// In the words of who gave `--base-url`, where that is what is wrong.
+fn blamed_on_the_address(error: callwright_client::Error, base: &str) -> anyhow::Error {
+    const RIGHT: &str = "--base-url is the address of the server's API without a path, such as http://127.0.0.1:8080";
+    match error.kind() {
+        // Its causes say the same in each other's words; the last one says what happened.
+        ErrorKind::Transport(TransportError::Connect(_)) => {
+            let why = anyhow::Error::new(error);
+            anyhow!("nobody can be reached at {base}: {}; {RIGHT}", why.root_cause())
+        }
+        ErrorKind::Unexpected(answer) => {
+            let kind = answer.content_type.as_deref().unwrap_or("no type");
+            anyhow!(
+                "what answers at {base} is no Callwright server: status {}, {kind}; {RIGHT}",
+                answer.status
+            )
+        }
+        ErrorKind::Api(answer) if answer.reason == Some(Reason::RouteNotFound) => {
+            anyhow!("the server at {base} has no such path; {RIGHT}")
+        }
+        _ => error.into(),
+    }
+}
+
+fn tell(report: Option<&FailedRequestReport>, id: RequestId, age: &str, as_json: bool) -> Result<ExitCode> {
     match report {
         Some(report) if as_json => show(&serde_json::to_string_pretty(report)?),
         Some(report) => show(&table(report)),
@@ -70,10 +106,7 @@ fn table(report: &FailedRequestReport) -> String {
         ("code", request.code.clone()),
         ("reason", request.reason.clone()),
         ("page", format!("/docs/errors/{}/{}", request.code, request.reason)),
-        (
-            "organisation",
-            report.organization_id.map_or_else(unknown, |id| id.to_string()),
-        ),
+        ("organisation", report.organization_id.map_or_else(unknown, owner)),
         ("address", said(&request.address)),
         ("client's id", said(&request.client_request_id)),
         ("took", format!("{} ms", request.duration_ms)),
@@ -95,6 +128,15 @@ fn table(report: &FailedRequestReport) -> String {
     out.trim_end().to_owned()
 }
 
+/// Whose request it was. What operators ask belongs to no organisation that anybody could look up.
+fn owner(organization: OrganizationId) -> String {
+    if organization == PLATFORM {
+        "none: asked with an operator's key".to_owned()
+    } else {
+        organization.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -102,8 +144,10 @@ mod tests {
     use axum::{
         Router,
         http::{HeaderMap, StatusCode, Uri},
+        response::Html,
     };
-    use contract::{FailedRequest, LogLine, RequestId, Timestamp};
+    use callwright_client::RetryPolicy;
+    use contract::{FailedRequest, LogLine, Timestamp};
     use serde_json::json;
     use tokio::net::TcpListener;
 
@@ -141,13 +185,68 @@ mod tests {
         let known = report();
         let base = server(known.clone()).await;
         let client = Client::new(&base, "cw_operator").unwrap();
-        let found = fetch(&client, &format!(" {} ", known.request.id)).await.unwrap();
+        let found = fetch(&client, known.request.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&known));
-        let nothing = fetch(&client, &RequestId::new().to_string()).await.unwrap();
+        let nothing = fetch(&client, RequestId::new()).await.unwrap();
         assert_eq!(nothing, None);
         let stranger = Client::new(&base, "cw_another").unwrap();
-        let refused = fetch(&stranger, "x").await.unwrap_err();
-        assert_eq!(refused.reason(), Some(&Reason::InsufficientScope));
+        let refused = fetch(&stranger, known.request.id).await.unwrap_err();
+        assert!(refused.to_string().contains("insufficient_scope"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_no_request_id_is_not_looked_for() {
+        let id = RequestId::new();
+        assert_eq!(id_of(&format!(" {id}\n")).unwrap(), id);
+        let said = id_of("hello").unwrap_err().to_string();
+        assert!(said.starts_with("\"hello\" is no request id; give the"), "{said}");
+    }
+
+    async fn complaint_about(base: &str) -> String {
+        let client = Client::builder(base).key("cw_operator").retry(RetryPolicy::never());
+        let error = fetch(&client.build().unwrap(), RequestId::new()).await.unwrap_err();
+        error.to_string()
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_not_right_is_what_is_complained_about() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let website = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(async || Html("<h1>Welcome</h1>"));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        let said = complaint_about(&website).await;
+        assert!(
+            said.starts_with(&format!(
+                "what answers at {website} is no Callwright server: status 200, text/html"
+            )),
+            "{said}"
+        );
+        serving.abort();
+        let _ = serving.await;
+        let nobody = complaint_about(&website).await;
+        let refused = format!("nobody can be reached at {website}: Connection refused");
+        assert!(nobody.starts_with(&refused), "{nobody}");
+        for said in [said, nobody] {
+            assert!(said.contains("--base-url is the address"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_an_operator_asked_is_told_as_that() {
+        let asked = |by| {
+            table(&FailedRequestReport {
+                organization_id: Some(by),
+                ..report()
+            })
+        };
+        let operators = asked(PLATFORM);
+        assert!(
+            operators.contains("organisation none: asked with an operator's key"),
+            "{operators}"
+        );
+        assert!(!operators.contains(&PLATFORM.to_string()), "{operators}");
+        let tenant = OrganizationId::new();
+        assert!(asked(tenant).contains(&format!("organisation {tenant}")));
     }
 
     fn report() -> FailedRequestReport {
