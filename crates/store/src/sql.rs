@@ -46,6 +46,7 @@ use domain::{
 mod change;
 mod db;
 mod direct;
+mod direct_row;
 mod made;
 mod page;
 mod row;

@@ -93,7 +93,10 @@ impl SqlStore {
     /// As [`Self::migrate`], no further than a version.
     pub(crate) async fn migrate_to(&self, version: Option<i64>) -> Result<(), StoreError> {
         match self.db.connections() {
-            Connections::Sqlite { writer, .. } => migrations::sqlite(writer, version).await,
+            Connections::Sqlite { writer, direct, .. } => {
+                let _change = direct.make_way();
+                migrations::sqlite(writer, version).await
+            }
             Connections::Postgres(server) => migrations::postgres(&server.options(), version).await,
         }
     }

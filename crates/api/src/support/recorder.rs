@@ -8,7 +8,7 @@ use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +21,7 @@ use domain::{
 };
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify},
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +50,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 /// Failures written after which the store is purged at once.
 const PURGE_AFTER: u32 = 1000;
-/// Longest time spent at the end on what still waits.
+/// Longest time spent at the end on what is under way and what still waits.
 const LAST_WRITE_MAX: Duration = Duration::from_secs(5);
 
 /// Takes failed requests and sees that they are kept.
@@ -61,8 +61,12 @@ pub(crate) struct Recorder {
     wake: Notify,
     /// One writes at a time, so that whoever waits for it knows that all was written.
     writing: AsyncMutex<()>,
+    /// Out of the queues, to be written right now.
+    in_hand: AtomicUsize,
     is_dropping: AtomicBool,
     dropped: AtomicU64,
+    /// As many were dropped until the end of the last round.
+    dropped_before: AtomicU64,
     is_failing: AtomicBool,
     unpurged: AtomicU32,
 }
@@ -148,8 +152,10 @@ impl Recorder {
             queues: Mutex::default(),
             wake: Notify::new(),
             writing: AsyncMutex::default(),
+            in_hand: AtomicUsize::new(0),
             is_dropping: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            dropped_before: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             unpurged: AtomicU32::new(0),
         }
@@ -173,8 +179,21 @@ impl Recorder {
         self.wake.notify_one();
     }
 
-    /// Writes what comes until `stop`, and then what still waits.
+    /// Writes what comes until `stop`, and then what still waits, if that does not take too long.
     pub(crate) async fn run(&self, stop: CancellationToken) {
+        let too_late = async {
+            stop.cancelled().await;
+            sleep(LAST_WRITE_MAX).await;
+        };
+        // A batch that is broken off goes back into no queue: nobody would write it after this.
+        tokio::select! { () = self.write_until(&stop) => {} () = too_late => {} }
+        let left = self.left();
+        if left > 0 {
+            tracing::warn!(left, "failed requests of the last moment were not kept");
+        }
+    }
+
+    async fn write_until(&self, stop: &CancellationToken) {
         let mut purges = interval(PURGE_EVERY);
         purges.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
@@ -189,24 +208,28 @@ impl Recorder {
                 () = stop.cancelled() => {}
             }
         }
-        let rest = async { while self.queues().waiting() != [0; _] && self.flush().await {} };
-        if timeout(LAST_WRITE_MAX, rest).await.is_err() {
-            tracing::warn!("failed requests of the last moment were not kept");
-        }
+        while self.queues().waiting() != [0; _] && self.flush().await {}
+    }
+
+    /// How many are not written yet, as far as is known: a write that was broken off may have been done.
+    fn left(&self) -> usize {
+        self.queues().waiting().iter().sum::<usize>() + self.in_hand.load(Ordering::Relaxed)
     }
 
     /// Writes what waits; `false` when the store failed, and then it still waits. What comes while it writes has its
     /// turn later: a flood would otherwise be written as fast as there are places, without an end.
     pub(crate) async fn flush(&self) -> bool {
         let _turn = self.writing.lock().await;
-        let dropped = self.dropped.load(Ordering::Relaxed);
         let mut left = self.queues().waiting();
         loop {
             let batch = self.queues().take(&mut left);
             if batch.is_empty() {
                 break;
             }
-            if let Err(error) = self.requests.keep(&batch).await {
+            self.in_hand.store(batch.len(), Ordering::Relaxed);
+            let kept = self.requests.keep(&batch).await;
+            self.in_hand.store(0, Ordering::Relaxed);
+            if let Err(error) = kept {
                 self.failed(&error, batch);
                 return false;
             }
@@ -216,15 +239,27 @@ impl Recorder {
         if self.is_failing.swap(false, Ordering::Relaxed) {
             tracing::info!("failed requests are kept again");
         }
-        // In a flood all places are taken again by now.
-        let has_places = self.dropped.load(Ordering::Relaxed) == dropped;
-        if has_places && self.is_dropping.swap(false, Ordering::Relaxed) {
-            tracing::info!("failed requests have places again");
-        }
+        self.end_round();
         if self.unpurged.load(Ordering::Relaxed) >= PURGE_AFTER {
             self.purge().await;
         }
         true
+    }
+
+    /// A flood is over after a whole round in which nothing was dropped: right after a write there always are places.
+    fn end_round(&self) {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        let had_places = self.dropped_before.swap(dropped, Ordering::Relaxed) == dropped;
+        if !self.is_dropping.load(Ordering::Relaxed) {
+            return;
+        }
+        if had_places {
+            self.is_dropping.store(false, Ordering::Relaxed);
+            tracing::info!("failed requests have places again");
+        } else {
+            // Where nothing more comes, a round of nothing tells.
+            self.wake.notify_one();
+        }
     }
 
     /// Forgets what is too old or too much.
@@ -294,6 +329,7 @@ mod tests {
         records::{Listing, Page, Scope},
         requests::{RequestBounds, RequestFilter, RequestStore},
     };
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -303,6 +339,9 @@ mod tests {
         kept: Mutex<Vec<FailedRequestReport>>,
         is_broken: AtomicBool,
         purges: AtomicU32,
+        /// How often it was given something.
+        writes: AtomicU32,
+        is_stuck: AtomicBool,
         meanwhile: Mutex<Option<Box<dyn Fn() + Send>>>,
     }
 
@@ -314,6 +353,10 @@ mod tests {
     #[async_trait]
     impl RequestStore for Shelf {
         async fn requests_add(&self, failed: &[FailedRequestReport]) -> Stored<()> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            if self.is_stuck.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
             if self.is_broken.load(Ordering::Relaxed) {
                 return Err(StoreError {
                     doing: "requests_add",
@@ -458,6 +501,58 @@ mod tests {
         assert!(shelf.purges.load(Ordering::Relaxed) >= 4);
         stop.cancel();
         running.await.unwrap();
+    }
+
+    /// As many strangers as have no place, and one more.
+    fn flood(recorder: &Recorder) {
+        for _ in 0..=waiting_max(FailureClass::Stranger) {
+            note(recorder, 401, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_over_after_a_whole_round_in_which_nothing_was_dropped() {
+        let (_, recorder) = recorder();
+        let is_dropping = || recorder.is_dropping.load(Ordering::Relaxed);
+        for _ in 0..3 {
+            flood(&recorder);
+            assert!(recorder.flush().await && is_dropping());
+        }
+        note(&recorder, 401, None);
+        assert!(recorder.flush().await && !is_dropping());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_flood_is_noticed_where_nothing_follows_and_costs_no_write() {
+        let (shelf, recorder) = recorder();
+        let (recorder, stop) = (Arc::new(recorder), CancellationToken::new());
+        let running = tokio::spawn({
+            let (recorder, stop) = (recorder.clone(), stop.clone());
+            async move { recorder.run(stop).await }
+        });
+        flood(&recorder);
+        sleep(GATHER * 4).await;
+        assert!(!recorder.is_dropping.load(Ordering::Relaxed));
+        assert_eq!(shelf.writes.load(Ordering::Relaxed), 1);
+        stop.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_never_ends_holds_up_the_end_no_longer_than_any_other() {
+        let (shelf, recorder) = recorder();
+        let (recorder, stop) = (Arc::new(recorder), CancellationToken::new());
+        shelf.is_stuck.store(true, Ordering::Relaxed);
+        let running = tokio::spawn({
+            let (recorder, stop) = (recorder.clone(), stop.clone());
+            async move { recorder.run(stop).await }
+        });
+        note(&recorder, 500, None);
+        sleep(GATHER * 2).await;
+        note(&recorder, 500, None);
+        stop.cancel();
+        timeout(LAST_WRITE_MAX * 2, running).await.unwrap().unwrap();
+        assert_eq!(recorder.left(), 2);
     }
 
     #[tokio::test]

@@ -349,6 +349,21 @@ async fn the_end_of_a_server_loses_no_failure() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_server_says_how_many_failures_are_lost_also_where_it_is_known_that_none_can_be_kept() {
+    let logs = Logs::listen();
+    let mut app = TestApp::start().await;
+    for _ in 0..3 {
+        app.client().get("/agents/nobody").await;
+    }
+    app.store.close().await;
+    assert!(!app.failed_requests_write().await);
+    app.stop().await;
+    let told = logs.lines_with("failed requests of the last moment were not kept");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("left=3"), "{told:?}");
+}
+
+#[tokio::test]
 async fn no_number_password_key_or_word_of_a_request_is_kept() {
     let _logs = Logs::listen();
     let app = TestApp::start().await;

@@ -15,7 +15,8 @@ pub(super) fn made() -> u64 {
     MADE.load(Ordering::SeqCst)
 }
 
-/// Changes under way to one file.
+/// Changes under way through one store, whose snapshots would be in their way. Where the same file is opened a second
+/// time, its snapshots there are not let go of when a change begins; they end with the next read after it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UnderWay(Arc<AtomicUsize>);
 
@@ -31,9 +32,10 @@ impl UnderWay {
     }
 }
 
-/// A change; it is over, whatever came of it, when this is dropped.
+/// A change; it is over, whatever came of it, when this is dropped. Where it was given up (cancelled, or too long), its
+/// connection may still commit or roll back after that: then it is seen as if another process had made it.
 #[derive(Debug)]
-pub(super) struct Change(UnderWay);
+pub(crate) struct Change(UnderWay);
 
 impl Drop for Change {
     fn drop(&mut self) {

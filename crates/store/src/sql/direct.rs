@@ -6,9 +6,9 @@
 //! that is lent for as long. Lists, and whatever may take long, stay with sqlx.
 //!
 //! To begin and to end a read locks and unlocks the file, which takes longer than to find the row. So a connection stays
-//! within its read (a snapshot) for as long as nothing is written, and for [`HELD_MAX`] at most. The journal (WAL) can't
-//! start afresh over what a snapshot may still need, so none is held while this process writes, nor for [`HELD_MAX`]
-//! after a change by anybody.
+//! within its read (a snapshot) for as long as nothing is written, and not for long ([`HELD_MAX`]). The journal (WAL)
+//! can't start afresh over what a snapshot may still need, so none is held while this process writes, nor for
+//! [`HELD_MAX`] after a read saw that another process changed something.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,13 +18,13 @@ use std::{
 
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, Statement,
-    types::{ToSql, ToSqlOutput, Value as Raw, ValueRef},
+    types::{ToSql, ToSqlOutput, ValueRef},
 };
-use uuid::Uuid;
 
 use super::{
     Outcome, Value,
-    change::{Change, UnderWay},
+    change::{self, Change, UnderWay},
+    direct_row::{DirectRow, Names},
     sqlite::Identity,
     watch::{Moment, Watch},
 };
@@ -35,8 +35,11 @@ const IDLE_MAX: usize = 16;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 128;
 
-/// How long a snapshot may be held, and for how long none is after a change: whoever writes again and again, in another
-/// process too, finds nothing in the way of the journal after the first time.
+/// How long a snapshot may be held, and for how long none is after another process's change: who writes again and again
+/// finds nothing in the way of the journal after the first time.
+///
+/// One in which somebody reads just as [`Minding`] comes by is held until it comes again, nearly twice as long; and a
+/// process that is stopped (`SIGSTOP`, a frozen container) lets go of nothing until it goes on.
 const HELD_MAX: Duration = Duration::from_millis(25);
 
 /// Connections for point reads of one file.
@@ -58,6 +61,8 @@ struct Idle {
     is_closed: bool,
     /// Nothing is held before then, as something was changed.
     hold_from: Option<Instant>,
+    /// The last moment in which a snapshot was wanted, and how many changes this process had made before.
+    last: Option<(Moment, u64)>,
     /// A task sees to it that nothing is held for too long.
     is_minded: bool,
 }
@@ -77,8 +82,6 @@ struct Held {
     moment: Moment,
     since: Instant,
 }
-
-type Names = Arc<[String]>;
 
 /// What came of a point read.
 pub(crate) enum Found {
@@ -136,10 +139,10 @@ impl Direct {
         args: &[Value],
     ) -> rusqlite::Result<Option<DirectRow>> {
         let watch = &self.0.watch;
-        let moment = if self.0.changes.is_any() {
-            None
+        let (made, moment) = if self.0.changes.is_any() {
+            (0, None)
         } else {
-            watch.moment(now)
+            (change::made(), watch.moment(now))
         };
         if let Some(held) = lent.held {
             if Some(held.moment) == moment {
@@ -148,7 +151,7 @@ impl Direct {
             lent.let_go()?;
             self.0.idle().changed(now);
         }
-        let Some(moment) = moment.filter(|_| self.0.idle().may_hold(now)) else {
+        let Some(moment) = moment.filter(|moment| self.0.idle().may_hold(*moment, made, now)) else {
             return lent.fetch(sql, args);
         };
         lent.hold(Held { moment, since: now })?;
@@ -161,7 +164,7 @@ impl Direct {
     }
 
     /// A change begins. The journal starts afresh with a change that finds no snapshot in its way.
-    pub(super) fn make_way(&self) -> Change {
+    pub(crate) fn make_way(&self) -> Change {
         let change = self.0.changes.begin();
         self.0.idle().let_go();
         change
@@ -180,6 +183,8 @@ impl Direct {
     }
 
     fn open(&self) -> rusqlite::Result<Lent> {
+        // Taken first: a connection counts as one to what stood there before, not to what came while it was opened.
+        let made = Instant::now();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.0.path, flags)?;
         // In WAL mode readers wait for nobody, but for the moment in which another process recovers or closes the file.
@@ -188,7 +193,7 @@ impl Direct {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(Lent {
             connection,
-            made: Instant::now(),
+            made,
             held: None,
             names: Vec::new(),
         })
@@ -230,7 +235,12 @@ impl Inner {
 }
 
 impl Idle {
-    fn may_hold(&self, now: Instant) -> bool {
+    /// Whether a snapshot of this moment may be held, before which this process had `made` so many changes.
+    fn may_hold(&mut self, moment: Moment, made: u64, now: Instant) -> bool {
+        let last = self.last.replace((moment, made));
+        if last.is_some_and(|(other, before)| other != moment && before == made) {
+            self.changed(now);
+        }
         self.hold_from.is_none_or(|from| from <= now)
     }
 
@@ -306,7 +316,7 @@ impl Lent {
         let names = names_of(&mut self.names, sql, row);
         let values = (0..names.len()).map(|index| row.get(index));
         let values = values.collect::<rusqlite::Result<_>>()?;
-        Ok(Some(DirectRow { names, values }))
+        Ok(Some(DirectRow::new(names, values)))
     }
 }
 
@@ -329,8 +339,10 @@ fn names_of(known: &mut Vec<(String, Names)>, sql: &str, row: &rusqlite::Row<'_>
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{DatabaseBusy, DatabaseLocked, FileLockingProtocolFailed};
+    // The last is the word for a header that another process, stopped in the middle of it, left half changed.
     let code = error.sqlite_error_code();
-    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    matches!(code, Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed))
 }
 
 impl ToSql for Value {
@@ -345,98 +357,6 @@ impl ToSql for Value {
         };
         Ok(ToSqlOutput::Borrowed(value.unwrap_or(ValueRef::Null)))
     }
-}
-
-/// A row, taken out of the database.
-#[derive(PartialEq)]
-pub(crate) struct DirectRow {
-    names: Names,
-    values: Vec<Raw>,
-}
-
-impl DirectRow {
-    /// A row of one text.
-    #[cfg(test)]
-    pub(super) fn of_text(name: &str, text: &str) -> Self {
-        Self {
-            names: Arc::new([name.to_owned()]),
-            values: vec![Raw::Text(text.to_owned())],
-        }
-    }
-
-    /// What its values take.
-    pub(super) fn bytes(&self) -> usize {
-        let of_one = |value: &Raw| match value {
-            Raw::Text(text) => text.len(),
-            Raw::Blob(bytes) => bytes.len(),
-            Raw::Null | Raw::Integer(_) | Raw::Real(_) => 0,
-        };
-        size_of_val(self.values.as_slice()) + self.values.iter().map(of_one).sum::<usize>()
-    }
-
-    /// The name of the first column.
-    pub(super) fn first(&self) -> Option<&str> {
-        self.names.first().map(String::as_str)
-    }
-
-    /// A value that must be there.
-    pub(super) fn get<T: FromRaw>(&self, column: &str) -> Outcome<T> {
-        self.maybe(column)?.ok_or_else(|| format!("{column} is empty").into())
-    }
-
-    /// A value, `None` for null.
-    pub(super) fn maybe<T: FromRaw>(&self, column: &str) -> Outcome<Option<T>> {
-        match self.raw(column)? {
-            Raw::Null => Ok(None),
-            value => {
-                let read = T::from_raw(value);
-                read.map(Some)
-                    .ok_or_else(|| format!("{column} is of another type").into())
-            }
-        }
-    }
-
-    /// A text as it lies there, `None` for null.
-    pub(super) fn text(&self, column: &str) -> Outcome<Option<&str>> {
-        match self.raw(column)? {
-            Raw::Null => Ok(None),
-            Raw::Text(text) => Ok(Some(text)),
-            _ => Err(format!("{column} is no text").into()),
-        }
-    }
-
-    fn raw(&self, column: &str) -> Outcome<&Raw> {
-        let place = self.names.iter().position(|name| name == column);
-        let value = place.and_then(|place| self.values.get(place));
-        value.ok_or_else(|| format!("no column {column}").into())
-    }
-}
-
-/// What a value can be read as; `None` when it is of another type.
-pub(super) trait FromRaw: Sized {
-    fn from_raw(value: &Raw) -> Option<Self>;
-}
-
-macro_rules! from_raw {
-    ($($ty:ty: $($pattern:pat => $read:expr),+;)+) => {$(
-        impl FromRaw for $ty {
-            fn from_raw(value: &Raw) -> Option<Self> {
-                match value {
-                    $($pattern => $read,)+
-                    _ => None,
-                }
-            }
-        }
-    )+};
-}
-
-from_raw! {
-    bool: Raw::Integer(value) => Some(*value != 0);
-    i64: Raw::Integer(value) => Some(*value);
-    f64: Raw::Real(value) => Some(*value), Raw::Integer(value) => Some(*value as f64);
-    String: Raw::Text(value) => Some(value.clone());
-    Vec<u8>: Raw::Blob(value) => Some(value.clone());
-    Uuid: Raw::Blob(value) => Uuid::from_slice(value).ok();
 }
 
 #[cfg(test)]
@@ -525,13 +445,25 @@ mod tests {
         assert_eq!((world.read_at(soon), world.holds()), (2, false));
         assert!(world.is_in_nobodys_way());
         world.write(3);
-        assert_eq!(
-            (world.read_at(soon + Duration::from_micros(200)), world.holds()),
-            (3, false)
-        );
-        let later = soon + HELD_MAX;
-        assert_eq!((world.read_at(later), world.holds()), (3, true));
+        let last = soon + Duration::from_micros(200);
+        assert_eq!((world.read_at(last), world.holds()), (3, false));
+        assert_eq!((world.read_at(soon + HELD_MAX), world.holds()), (3, false));
+        assert_eq!((world.read_at(last + HELD_MAX), world.holds()), (3, true));
         assert!(!world.is_in_nobodys_way());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_held_soon_after_another_process_s_change_that_found_nothing_held() {
+        let world = World::new();
+        let start = Instant::now();
+        assert_eq!((world.read_at(start), world.holds()), (1, true));
+        tokio::time::sleep(HELD_MAX * 2).await;
+        assert!(!world.holds());
+        world.write(2);
+        let later = start + HELD_MAX * 2;
+        assert_eq!((world.read_at(later), world.holds()), (2, false));
+        assert!(world.is_in_nobodys_way());
+        assert_eq!((world.read_at(later + HELD_MAX), world.holds()), (2, true));
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::{
 use domain::{quick::QuickMap, snapshot::Snapshot};
 use uuid::Uuid;
 
-use super::{Outcome, Row, direct::DirectRow};
+use super::{Outcome, Row, direct_row::DirectRow};
 
 /// Bytes of rows that are kept; beyond it the memory starts afresh. A record and its text take about three times that.
 const BYTES_MAX: usize = 8 * 1024 * 1024;

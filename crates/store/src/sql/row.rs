@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{Column as _, Row as _, postgres::PgRow, sqlite::SqliteRow, types::Json};
 use uuid::Uuid;
 
-use super::{Outcome, direct::DirectRow};
+use super::{Outcome, direct_row::DirectRow};
 
 /// A row of either engine.
 pub(crate) enum Row {

@@ -27,8 +27,9 @@ const CONNECT_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Connections to a file, which is made if there is none.
 pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections, StoreError> {
+    let path = file_itself(path).map_err(failed("open the database"))?;
     let options = SqliteConnectOptions::new()
-        .filename(path)
+        .filename(&path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         // A commit outlasts the program; a power cut may take the last moments, whole transactions of them. FULL costs
@@ -39,7 +40,7 @@ pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections,
         .busy_timeout(patience);
     let identity = Identity::default();
     let pool = |connections| {
-        let (identity, path) = (identity.clone(), path.to_owned());
+        let (identity, path) = (identity.clone(), path.clone());
         SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(patience)
@@ -58,13 +59,26 @@ pub(super) async fn open(path: &Path, patience: Duration) -> Result<Connections,
         .connect_with(options.pragma("query_only", "ON"))
         .await
         .map_err(failed("open the database for reading"))?;
-    let watch = Watch::new(path, identity.clone());
+    let watch = Watch::new(&path, identity.clone());
     Ok(Connections::Sqlite {
         writer,
         readers,
-        direct: Direct::new(path.to_owned(), identity, watch.clone()),
+        direct: Direct::new(path, identity, watch.clone()),
         watch,
     })
+}
+
+/// The file that a path leads to, which may not be there yet. `SQLite` puts journal and index beside it, not beside a
+/// link; and who follows a link once has all connections to the same file.
+fn file_itself(path: &Path) -> std::io::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Err(error), Some(folder), Some(name)) if error.kind() == ErrorKind::NotFound => match path.read_link() {
+            Ok(target) => file_itself(&folder.join(target)),
+            Err(_) => Ok(folder.canonicalize()?.join(name)),
+        },
+        (found, ..) => found,
+    }
 }
 
 /// Connects, again and again while another process makes the same file: who comes second to the change into a file with
@@ -179,12 +193,13 @@ mod tests {
     use std::{
         cell::Cell,
         future::{pending, ready},
+        os::unix::fs::symlink,
     };
 
     use futures_util::future::Either;
     use sqlx::{ConnectOptions as _, Executor as _};
 
-    use super::*;
+    use super::{super::Db, *};
 
     /// What `SQLite` says to who comes second.
     async fn busy() -> sqlx::Error {
@@ -208,5 +223,21 @@ mod tests {
         let connected = tokio::time::timeout(Duration::from_secs(5), connect_in_turn::<(), _>(connect, patience));
         assert!(matches!(connected.await.unwrap(), Err(sqlx::Error::PoolTimedOut)));
         assert!(refusal.take().is_none(), "nobody asked twice");
+    }
+
+    #[tokio::test]
+    async fn the_journal_that_is_synced_is_the_one_beside_the_file_that_a_link_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, journal) = (folder.path().join("link.db"), folder.path().join("there/some.db-wal"));
+        std::fs::create_dir(folder.path().join("there")).unwrap();
+        // To nothing yet.
+        symlink("there/some.db", &link).unwrap();
+        let db = Db::sqlite(&link, Duration::from_secs(5)).await.unwrap();
+        assert!(journal.exists());
+        db.outlast_power().await.unwrap();
+        // A link to itself can't be opened: who looks there fails.
+        std::fs::rename(&journal, folder.path().join("away")).unwrap();
+        symlink(&journal, &journal).unwrap();
+        assert!(db.outlast_power().await.is_err());
     }
 }

@@ -10,7 +10,7 @@
 //! another one after that time at most.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,21 +22,32 @@ use super::{
     sqlite::{BELIEVED, Identity},
 };
 
-/// How long a look is good where nothing of ours was changed. Who was told of another process's change needs longer to
-/// connect and to ask.
+/// How long a look is good where nothing of ours was changed. Who was told of another process's change and must still
+/// connect hardly asks sooner; on a connection that is open already it can happen, and then it is told what was before.
 const FRESH: Duration = Duration::from_micros(200);
 
 /// Indexes that were opened, and stay so until the process ends. To close one would give up all locks that this process
 /// holds on the file, `SQLite`'s own included (<https://sqlite.org/howtocorrupt.html>, section 2.2). There is one for each
 /// database that was ever opened.
-static OPENED: Mutex<Vec<Arc<File>>> = Mutex::new(Vec::new());
+static OPENED: Mutex<Vec<Arc<Index>>> = Mutex::new(Vec::new());
 
 /// Bytes of one of the two copies.
 const HEADER_BYTES: usize = 48;
 
-/// A moment of the database: as long as it is the same, so is all that is in there.
+/// Where a header says, by anything but zero, that `SQLite` has made the index ready (`isInit`).
+const READY_AT: usize = 12;
+
+/// A moment of a database: as long as it is the same, so is all that is in there.
+///
+/// Until something is written into the journal its header is the same in every database, so it says of which index it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment([u8; HEADER_BYTES]);
+pub(crate) struct Moment {
+    index: FileId,
+    header: [u8; HEADER_BYTES],
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
 
 /// Looks at the index of one file.
 #[derive(Clone)]
@@ -58,8 +69,14 @@ struct Look {
     changes: u64,
 }
 
+/// An index that is open.
+struct Index {
+    file: File,
+    id: FileId,
+}
+
 struct Opened {
-    file: Arc<File>,
+    index: Arc<Index>,
     since: Instant,
     /// When it was last seen to stand in a folder.
     linked: Instant,
@@ -112,33 +129,37 @@ impl Watch {
     fn header(&self, now: Instant) -> Option<Moment> {
         let index = self.index(now)?;
         let mut headers = [0; 2 * HEADER_BYTES];
-        index.read_exact_at(&mut headers, 0).ok()?;
+        index.file.read_exact_at(&mut headers, 0).ok()?;
         let (first, second) = headers.split_at(HEADER_BYTES);
-        let first: [u8; HEADER_BYTES] = first.try_into().ok()?;
-        (first == second).then_some(Moment(first))
+        let header: [u8; HEADER_BYTES] = first.try_into().ok()?;
+        let is_whole = header[READY_AT] != 0 && header == second;
+        is_whole.then_some(Moment {
+            index: index.id,
+            header,
+        })
     }
 
     fn last(&self) -> MutexGuard<'_, Option<Look>> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn index(&self, now: Instant) -> Option<Arc<File>> {
+    fn index(&self, now: Instant) -> Option<Arc<Index>> {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = opened.as_mut()
             && self.0.identity.was_of_present_file(&self.0.database, opened.since, now)
         {
-            return opened.is_linked(now).then(|| Arc::clone(&opened.file));
+            return opened.is_linked(now).then(|| Arc::clone(&opened.index));
         }
         if !self.0.identity.was_of_present_file(&self.0.database, now, now) {
             return None;
         }
-        let file = open_for_good(&self.0.index)?;
+        let index = open_for_good(&self.0.index)?;
         *opened = Some(Opened {
-            file: Arc::clone(&file),
+            index: Arc::clone(&index),
             since: now,
             linked: now,
         });
-        Some(file)
+        Some(index)
     }
 }
 
@@ -148,7 +169,7 @@ impl Opened {
         if now.duration_since(self.linked) < BELIEVED {
             return true;
         }
-        let is_linked = self.file.metadata().is_ok_and(|file| file.nlink() > 0);
+        let is_linked = self.index.file.metadata().is_ok_and(|file| file.nlink() > 0);
         if is_linked {
             self.linked = now;
         }
@@ -156,20 +177,20 @@ impl Opened {
     }
 }
 
-/// Opens a file unless it is open already.
-fn open_for_good(path: &Path) -> Option<Arc<File>> {
-    let there = std::fs::metadata(path).ok()?;
-    let is_it = |file: &&Arc<File>| {
-        let known = file.metadata();
-        known.is_ok_and(|known| (known.dev(), known.ino()) == (there.dev(), there.ino()))
-    };
+/// Opens an index unless it is open already.
+fn open_for_good(path: &Path) -> Option<Arc<Index>> {
+    let id_of = |file: Metadata| (file.dev(), file.ino());
+    let there = id_of(std::fs::metadata(path).ok()?);
     let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(file) = opened.iter().find(is_it) {
-        return Some(Arc::clone(file));
+    if let Some(index) = opened.iter().find(|index| index.id == there) {
+        return Some(Arc::clone(index));
     }
-    let file = Arc::new(File::open(path).ok()?);
-    opened.push(Arc::clone(&file));
-    Some(file)
+    let file = File::open(path).ok()?;
+    // Another may have come into its place by now. Whichever it is, it stays open.
+    let id = file.metadata().map_or(there, id_of);
+    let index = Arc::new(Index { file, id });
+    opened.push(Arc::clone(&index));
+    Some(index)
 }
 
 #[cfg(test)]
@@ -191,7 +212,7 @@ mod tests {
         };
         for _ in 0..2 {
             let watch = Watch::new(&database, Identity::default());
-            assert_eq!(watch.look(Instant::now()), Some(Moment([7; HEADER_BYTES])));
+            assert_eq!(watch.look(Instant::now()).unwrap().header, [7; HEADER_BYTES]);
             drop(watch);
             assert_eq!(is_open(), 1);
         }
@@ -208,8 +229,30 @@ mod tests {
         std::fs::write(&index, [[1; HEADER_BYTES], [2; HEADER_BYTES]].concat()).unwrap();
         assert_eq!(watch.look(Instant::now()), None);
         std::fs::write(&index, [3; 2 * HEADER_BYTES]).unwrap();
-        assert_eq!(watch.look(Instant::now()), Some(Moment([3; HEADER_BYTES])));
+        assert_eq!(watch.look(Instant::now()).unwrap().header, [3; HEADER_BYTES]);
         std::fs::remove_file(&index).unwrap();
         assert_eq!(watch.look(Instant::now() + BELIEVED), None);
+    }
+
+    #[test]
+    fn moments_of_two_databases_differ_also_where_their_indexes_say_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one.db", "other.db"].map(|name| {
+            let database = folder.path().join(name);
+            std::fs::write(&database, "").unwrap();
+            std::fs::write(folder.path().join(format!("{name}-shm")), [7; 2 * HEADER_BYTES]).unwrap();
+            Watch::new(&database, Identity::default()).look(Instant::now()).unwrap()
+        });
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn an_index_that_is_not_made_ready_yet_is_no_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("some.db");
+        std::fs::write(&database, "").unwrap();
+        std::fs::write(folder.path().join("some.db-shm"), [0; 2 * HEADER_BYTES]).unwrap();
+        let watch = Watch::new(&database, Identity::default());
+        assert_eq!(watch.look(Instant::now()), None);
     }
 }

@@ -1,14 +1,16 @@
 //! Keys: who is let in, and who is not.
 
-use std::time::Duration;
+use std::{os::unix::fs::symlink, sync::Arc, time::Duration};
 
 use contract::{ApiKeyCreate, FieldReason, KeyScope};
 use domain::{
     Alongside, Change,
-    keys::{AuthenticationError, Caller, Refusal, Who},
+    keys::{AuthenticationError, Caller, Keys, Refusal, Who},
     ports::{Clock, OrganizationStore},
     records::Scope,
 };
+use store::SqlStore;
+use tempfile::TempDir;
 
 use crate::support::{ALL, Engine, World, faults, missing, organization};
 
@@ -195,6 +197,24 @@ async fn a_key_that_another_process_changes_is_read_again(engine: Engine) {
         assert_eq!(after.key.name, name);
     }
     another.close().await;
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_also_where_the_path_is_a_link_with_an_old_index_beside_it() {
+    let world = World::new(Engine::Sqlite).await;
+    let change = Change::by_system(world.tenant().await);
+    let created = world.keys.key_create(&change, key(&[KeyScope::Read])).await.unwrap();
+    let elsewhere = TempDir::new().unwrap();
+    let link = elsewhere.path().join("callwright.db");
+    symlink(world.directory.path().join("callwright.db"), &link).unwrap();
+    // As it is left by who crashed here before the file was moved.
+    std::fs::write(elsewhere.path().join("callwright.db-shm"), [1; 1024]).unwrap();
+    let store = SqlStore::open(&link.as_path().into(), world.database.folder()).await;
+    let keys = Keys::new(Arc::new(store.unwrap()), world.clock.clone());
+    keys.authenticate(&created.key).await.unwrap();
+    let id = created.record.id.to_string();
+    world.keys.key_revoke(&change, &id).await.unwrap();
+    assert_eq!(refusal(keys.authenticate(&created.key).await), Refusal::Revoked);
 }
 
 async fn an_organisation_is_made_with_its_key_or_not_at_all(engine: Engine) {
