@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ApiConfig,
-    limits::{Attempts, Load, RateLimiter},
+    limits::{Attempts, Load, RateLimiter, Refusals},
     support::Recorder,
 };
 
@@ -83,6 +83,7 @@ struct Inner {
     limiter: RateLimiter,
     attempts: Attempts,
     load: Load,
+    refusals: Refusals,
     streams: Places<OrganizationId>,
     recorder: Recorder,
     stopping: AtomicBool,
@@ -102,6 +103,7 @@ impl App {
             limiter,
             attempts,
             load,
+            refusals: Refusals::default(),
             streams: Places::default(),
             recorder,
             stopping,
@@ -147,6 +149,11 @@ impl App {
 
     pub(crate) fn load(&self) -> &Load {
         &self.0.load
+    }
+
+    /// Counts what limits refuse.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// Takes failed requests, to be kept.

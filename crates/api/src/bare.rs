@@ -123,7 +123,7 @@ pub(crate) fn answer(problem: &Problem, app: &App, peer: IpAddr) -> Vec<u8> {
     let context = RequestContext::fresh(app);
     context.came_over(peer);
     let meta = context.meta();
-    problem.note_refusal();
+    app.refusals().note(problem);
     let body = body_of(problem, meta);
     let (status, reason) = (problem.status(), problem.reason());
     tracing::info!(request_id = %meta.request_id, status = status.as_u16(), code = reason.code().name(), reason = reason.name(), "request refused");

@@ -164,7 +164,7 @@ pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) ->
 /// Logs an answer and writes the body of an error.
 fn told(app: &App, context: &RequestContext, line: Line, mut response: Response, gathered: &Gathered) -> Response {
     let problem = problem_of(app, &mut response);
-    problem.iter().for_each(Problem::note_refusal);
+    problem.iter().for_each(|problem| app.refusals().note(problem));
     line.log(app, context, &response, problem.as_ref(), gathered);
     let Some(problem) = problem else { return response };
     let same = response.extensions().get::<SameMeta>();

@@ -6,10 +6,12 @@
 mod attempts;
 mod load;
 mod policies;
+mod refusals;
 mod standing;
 mod windows;
 
 pub(crate) use attempts::{Attempts, network};
 pub(crate) use load::{Load, Seat};
+pub(crate) use refusals::Refusals;
 pub(crate) use standing::LimitHeaders;
 pub(crate) use windows::{Asker, RateLimiter};

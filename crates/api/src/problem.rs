@@ -164,14 +164,10 @@ impl Problem {
             .with("remaining", 0)
     }
 
-    /// Counts a refusal by the limit that it came from; there are few, and all are ours.
-    pub(crate) fn note_refusal(&self) {
-        if self.reason.code() != Code::RateLimitExceeded {
-            return;
-        }
+    /// The limit that it comes from, if it comes from one.
+    pub(crate) fn policy(&self) -> Option<&str> {
         let policy = self.facts.get("policy").and_then(Value::as_str);
-        let policy = policy.unwrap_or_else(|| self.reason.name()).to_owned();
-        metrics::counter!("callwright_limited_total", "policy" => policy).increment(1);
+        (self.reason.code() == Code::RateLimitExceeded).then(|| policy.unwrap_or_else(|| self.reason.name()))
     }
 
     /// No credentials, or none that are valid.

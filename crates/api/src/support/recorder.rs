@@ -5,9 +5,9 @@
 //! request never waits.
 
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{VecDeque, hash_map::Entry},
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,6 +17,7 @@ use contract::{FailedRequestReport, OrganizationId};
 use domain::{
     Error,
     clock::Straightness,
+    quick::QuickMap,
     requests::{FailureClass, Requests},
 };
 use tokio::{
@@ -65,6 +66,8 @@ pub(crate) struct Recorder {
     in_hand: AtomicUsize,
     is_dropping: AtomicBool,
     dropped: AtomicU64,
+    /// The same by class, for the metrics; looked up once, as a flood drops as fast as it asks.
+    dropped_of: [OnceLock<metrics::Counter>; FailureClass::ALL.len()],
     /// As many were dropped until the end of the last round.
     dropped_before: AtomicU64,
     is_failing: AtomicBool,
@@ -105,7 +108,7 @@ impl Queues {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<FailedRequestReport>,
-    shares: HashMap<OrganizationId, usize>,
+    shares: QuickMap<OrganizationId, usize>,
 }
 
 impl Queue {
@@ -155,6 +158,7 @@ impl Recorder {
             in_hand: AtomicUsize::new(0),
             is_dropping: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
+            dropped_of: Default::default(),
             dropped_before: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
             unpurged: AtomicU32::new(0),
@@ -300,7 +304,9 @@ impl Recorder {
     }
 
     fn dropped(&self, class: FailureClass) {
-        metrics::counter!("callwright_failed_requests_dropped_total", "class" => class.name()).increment(1);
+        let count = self.dropped_of[class as usize]
+            .get_or_init(|| metrics::counter!("callwright_failed_requests_dropped_total", "class" => class.name()));
+        count.increment(1);
         self.dropped.fetch_add(1, Ordering::Relaxed);
         if !self.is_dropping.swap(true, Ordering::Relaxed) {
             tracing::warn!(

@@ -314,9 +314,7 @@ impl Lent {
         let mut rows = statement.raw_query();
         let Some(row) = rows.next()? else { return Ok(None) };
         let names = names_of(&mut self.names, sql, row);
-        let values = (0..names.len()).map(|index| row.get(index));
-        let values = values.collect::<rusqlite::Result<_>>()?;
-        Ok(Some(DirectRow::new(names, values)))
+        DirectRow::of(names, row).map(Some)
     }
 }
 

@@ -6,7 +6,7 @@ use contract::{OrganizationId, OrganizationLimits, RateLimits};
 use domain::{
     Alongside, Change,
     limits::GrantedLimits,
-    ports::{AuditStore, CallStore, LimitStore},
+    ports::{AuditStore, CallStore, Clock as _, LimitStore},
     records::{AuditFilter, Scope},
 };
 
