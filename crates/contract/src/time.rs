@@ -1,6 +1,6 @@
 //! Times and durations as they stand in JSON.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{cell::Cell, fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -41,27 +41,39 @@ impl Timestamp {
         })
     }
 
-    /// As it is shown, for years of four digits. Every answer has several of these, and a format read anew each time
-    /// was a twelfth of the work of a request.
+    /// As it is shown, for years of four digits. Every answer has several of these, mostly of one second, whose text is
+    /// remembered.
     fn text(self) -> Option<[u8; 24]> {
+        thread_local! {
+            static LAST: Cell<Option<(i64, [u8; 24])>> = const { Cell::new(None) };
+        }
+        let second = self.0.div_euclid(1000);
+        let known = LAST.get().filter(|(of, _)| *of == second);
+        let mut text = match known {
+            Some((_, text)) => text,
+            None => Self(second * 1000).text_of_second()?,
+        };
+        if known.is_none() {
+            LAST.set(Some((second, text)));
+        }
+        write_digits(&mut text[20..23], self.0.rem_euclid(1000) as u32);
+        Some(text)
+    }
+
+    fn text_of_second(self) -> Option<[u8; 24]> {
         let at = self.utc();
         let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9999)?;
         let (date, time) = (at.date_naive(), at.time());
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        for (end, digits, value) in [
-            (4, 4, year),
-            (7, 2, date.month()),
-            (10, 2, date.day()),
-            (13, 2, time.hour()),
-            (16, 2, time.minute()),
-            (19, 2, time.second()),
-            (23, 3, at.timestamp_subsec_millis()),
+        for (place, value) in [
+            (0..4, year),
+            (5..7, date.month()),
+            (8..10, date.day()),
+            (11..13, time.hour()),
+            (14..16, time.minute()),
+            (17..19, time.second()),
         ] {
-            let mut left = value;
-            for digit in text[end - digits..end].iter_mut().rev() {
-                *digit = b'0' + (left % 10) as u8;
-                left /= 10;
-            }
+            write_digits(&mut text[place], value);
         }
         Some(text)
     }
@@ -69,6 +81,14 @@ impl Timestamp {
     /// Seconds from `earlier` to this, never below zero.
     pub fn seconds_since(self, earlier: Self) -> f64 {
         (self.millis() - earlier.millis()).max(0) as f64 / 1000.0
+    }
+}
+
+/// The last digits of a number.
+fn write_digits(text: &mut [u8], mut left: u32) {
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
     }
 }
 
@@ -224,6 +244,12 @@ mod tests {
             253_402_300_799_999,
         ];
         for millis in days.into_iter().chain([-80_000_000_000_000, 300_000_000_000_000]) {
+            // Of one second twice, and of the one before it.
+            for millis in [millis, millis + 1, millis - 999] {
+                let at = Timestamp::from_millis(millis);
+                let shown = at.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+                assert_eq!(at.to_string(), shown);
+            }
             let at = Timestamp::from_millis(millis);
             let shown = at.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
             assert_eq!(at.to_string(), shown);

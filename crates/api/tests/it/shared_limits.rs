@@ -220,12 +220,12 @@ async fn a_server_that_says_nothing_costs_one_wait_and_then_none() {
     let node = Arc::new(part.node(proxy.address(), Duration::from_secs(2)).await);
     let organization = Subject::Organization(OrganizationId::new());
     proxy.hold();
-    assert_eq!(node.take(&[hour(organization, 100)]).await.used, [1]);
+    assert_eq!(node.take(&[hour(organization, 100)]).await.used[..], [1]);
     assert!(!*node.shared().borrow());
     // None of these waits for the server; together they take less than one wait.
     let soon = timeout(Duration::from_secs(2), async {
         for used in 2..=50 {
-            assert_eq!(node.take(&[hour(organization, 100)]).await.used, [used]);
+            assert_eq!(node.take(&[hour(organization, 100)]).await.used[..], [used]);
         }
     });
     assert!(soon.await.is_ok());

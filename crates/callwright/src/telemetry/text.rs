@@ -1,7 +1,7 @@
 //! Log lines, written as the library writes them but without its detours: every request has a line, and a line must cost
 //! little beside an answer.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use domain::{clock::SystemClock, ports::Clock as _};
 use tracing::{
@@ -86,44 +86,49 @@ impl FormatTime for Now {
 pub(super) struct Fields;
 
 impl<'writer> FormatFields<'writer> for Fields {
-    fn format_fields<R: RecordFields>(&self, out: Writer<'writer>, fields: R) -> fmt::Result {
+    fn format_fields<R: RecordFields>(&self, mut out: Writer<'writer>, fields: R) -> fmt::Result {
         if out.has_ansi_escapes() {
             return DefaultFields::new().format_fields(out, fields);
         }
         let mut visitor = Visitor {
-            out,
+            text: String::with_capacity(FIELDS),
             is_first: true,
             written: Ok(()),
         };
         fields.record(&mut visitor);
-        visitor.written
+        visitor.written?;
+        out.write_str(&visitor.text)
     }
 }
 
-struct Visitor<'writer> {
-    out: Writer<'writer>,
+/// Room for the fields of most lines.
+const FIELDS: usize = 512;
+
+/// Puts fields together, to be handed on as one.
+struct Visitor {
+    text: String,
     is_first: bool,
     written: fmt::Result,
 }
 
-impl Visitor<'_> {
-    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+impl Visitor {
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut String) -> fmt::Result) {
         if self.written.is_err() {
             return;
         }
-        let space = if self.is_first { "" } else { " " };
-        self.is_first = false;
+        if !std::mem::replace(&mut self.is_first, false) {
+            self.text.push(' ');
+        }
         // A field that is called as a word of the language has a mark before its name.
         let name = field.name();
-        let name = name.strip_prefix("r#").unwrap_or(name);
-        let out = &mut self.out;
-        let named = out.write_str(space).and_then(|()| out.write_str(name));
-        self.written = named.and_then(|()| out.write_str("=")).and_then(|()| value(out));
+        self.text.push_str(name.strip_prefix("r#").unwrap_or(name));
+        self.text.push('=');
+        self.written = value(&mut self.text);
     }
 
     /// The message, whose control characters are taken out, and what belongs to `log`.
     fn leave_to_library(&mut self, record: impl FnOnce(&mut DefaultVisitor<'_>)) {
-        let mut theirs = DefaultVisitor::new(self.out.by_ref(), self.is_first);
+        let mut theirs = DefaultVisitor::new(Writer::new(&mut self.text), self.is_first);
         record(&mut theirs);
         self.written = self.written.and(theirs.finish());
         self.is_first = false;
@@ -134,7 +139,7 @@ fn is_for_library(field: &Field) -> bool {
     field.name() == "message" || field.name().starts_with("log.")
 }
 
-impl Visit for Visitor<'_> {
+impl Visit for Visitor {
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.field(field, |out| write!(out, "{value}"));
     }
@@ -145,8 +150,10 @@ impl Visit for Visitor<'_> {
             self.leave_to_library(|theirs| theirs.record_str(field, value));
         } else if value.as_bytes().iter().all(is_plain) {
             self.field(field, |out| {
-                let opened = out.write_str("\"").and_then(|()| out.write_str(value));
-                opened.and_then(|()| out.write_str("\""))
+                out.push('"');
+                out.push_str(value);
+                out.push('"');
+                Ok(())
             });
         } else {
             self.field(field, |out| write!(out, "{value:?}"));
