@@ -139,7 +139,7 @@ pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) ->
     let method = request.method().clone();
     let closing = app.is_stopping() || head::must_be_the_last(&request);
     let mut work = pin!(answer(app, request, routes));
-    // As `Instrument` does, but without entering the span once more to drop what is done.
+    // As `Instrument` does, but without entering the span once more to drop what is done, or what is broken off.
     let mut response = poll_fn(|cx| span.in_scope(|| work.as_mut().poll(cx))).await;
     drop(span);
     if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
@@ -164,7 +164,9 @@ pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) ->
 /// Logs an answer and writes the body of an error.
 fn told(app: &App, context: &RequestContext, line: Line, mut response: Response, gathered: &Gathered) -> Response {
     let problem = problem_of(app, &mut response);
-    problem.iter().for_each(|problem| app.refusals().note(problem));
+    if let Some(problem) = &problem {
+        app.refusals().note(problem);
+    }
     line.log(app, context, &response, problem.as_ref(), gathered);
     let Some(problem) = problem else { return response };
     let same = response.extensions().get::<SameMeta>();
@@ -284,8 +286,7 @@ pub(crate) const META_BYTES: usize =
 
 const META: (&str, &str, &str) = (",\"meta\":{\"request_id\":\"", "\",\"ts\":\"", "\"}}");
 
-/// The end of every body: `meta`, in the shape of its own [`Serialize`](serde::Serialize), which here has nothing to look for in texts
-/// that can hold nothing to escape.
+/// The end of every body: `meta`, as `serde` would write it. Nothing in it can need an escape.
 pub(crate) fn end_with_meta(body: &mut Vec<u8>, meta: Meta) {
     body.extend_from_slice(META.0.as_bytes());
     let id = &mut Uuid::encode_buffer();
@@ -401,6 +402,18 @@ mod tests {
     use contract::{ErrorBody, ErrorEnvelope, FieldFault, FieldReason, Reason, Timestamp};
 
     use super::*;
+
+    #[test]
+    fn details_begin_with_the_reason_and_end_with_the_faults() {
+        let meta = Meta {
+            request_id: RequestId(Uuid::nil()),
+            ts: Timestamp::from_millis(0),
+        };
+        let fault = FieldFault::in_body("/name", FieldReason::Required, "This field is required.");
+        let problem = Problem::invalid(vec![fault]).with("b", 1).with("a", 2).with("b", 3);
+        let expected = r#"{"error":{"code":"validation_error","message":"The field name is not valid: This field is required.","details":{"reason":"invalid_fields","a":2,"b":3,"fields":[{"field":"name","pointer":"/name","reason":"required","message":"This field is required."}]}},"meta":{"request_id":"00000000-0000-0000-0000-000000000000","ts":"1970-01-01T00:00:00.000Z"}}"#;
+        assert_eq!(String::from_utf8(body_of(&problem, meta)).unwrap(), expected);
+    }
 
     #[test]
     fn an_error_is_what_its_type_would_write() {

@@ -123,9 +123,14 @@ impl Service<Request> for Gated {
     }
 }
 
+/// The time in which an answer has to have begun.
+fn patience(gate: &Gate) -> Duration {
+    Duration::from_millis(gate.app.config().request_timeout_ms)
+}
+
 /// Lets a request through to its handler, or answers in its place. All of it has one deadline.
 async fn pass(gate: &Gate, request: Request, handler: Route) -> Response {
-    let after = Duration::from_millis(gate.app.config().request_timeout_ms);
+    let after = patience(gate);
     let mut standing = LimitHeaders::default();
     let answered = {
         let passing = pin!(pass_in_time(gate, request, handler, &mut standing));
@@ -161,7 +166,9 @@ async fn pass_in_time(
         Ok(address) => address,
         Err(problem) => {
             // Known all the same, so the answer tells how they stand; it costs them nothing.
-            *standing = rates::look(&gate.app, &caller).await;
+            // The refusal itself must not be late for it.
+            let looking = pin!(rates::look(&gate.app, &caller));
+            *standing = within(patience(gate) / 2, looking).await.unwrap_or_default();
             return Err(problem);
         }
     };

@@ -43,7 +43,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Vec<FieldFault>), Malformed> 
             message: "The body is not valid UTF-8.".to_owned(),
         }
     })?;
-    if text.trim_ascii().is_empty() {
+    if text.bytes().all(|byte| b" \t\r\n".contains(&byte)) {
         let (line, column) = position(bytes);
         return Err(Malformed {
             line,

@@ -18,6 +18,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use hyper::rt::{Sleep, Timer};
+use tokio::task::coop::unconstrained;
 
 /// Waits so long and no longer. The time begins when there is something to wait for.
 pub(crate) async fn within<T>(patience: Duration, mut work: Pin<&mut impl Future<Output = T>>) -> Result<T, Late> {
@@ -26,7 +27,8 @@ pub(crate) async fn within<T>(patience: Duration, mut work: Pin<&mut impl Future
         if let Poll::Ready(done) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(done));
         }
-        let over = over.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        // Whatever turns the work has used up, the time is looked at.
+        let over = over.get_or_insert_with(|| Box::pin(unconstrained(tokio::time::sleep(patience))));
         over.as_mut().poll(cx).map(|()| Err(Late))
     })
     .await

@@ -55,7 +55,12 @@ impl Facts {
 
 impl From<Map<String, Value>> for Facts {
     fn from(facts: Map<String, Value>) -> Self {
-        Self(facts.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        let facts = Self(facts.into_iter().map(|(name, value)| (name.into(), value)).collect());
+        debug_assert!(
+            facts.0.is_sorted_by_key(|(name, _)| name),
+            "a map that keeps another order"
+        );
+        facts
     }
 }
 

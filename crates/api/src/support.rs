@@ -6,6 +6,7 @@
 //! quote all the same.
 
 mod lines;
+mod queues;
 mod recorder;
 mod scrub;
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     // Without an early end, so that many bytes are looked at together.
-    let must_be_escaped = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-    if text.bytes().fold(false, |any, byte| any | must_be_escaped(byte)) {
+    let escapes = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    if text.bytes().fold(0, |any, byte| any | escapes(byte)) > 0 {
         written_by_library(out, text);
     } else {
         out.push(b'"');

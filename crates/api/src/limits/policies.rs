@@ -8,7 +8,8 @@ use domain::{
 };
 use hyper::header::HeaderValue;
 
-/// Policies that are remembered; beyond it the memory starts afresh. Operators set limits, clients don't.
+/// Policies that are remembered; beyond it the memory starts afresh. Operators set limits, and administrators those of
+/// their keys: whoever sets many only makes it start afresh.
 const REMEMBERED_MAX: usize = 1000;
 
 /// The limit in each span, 0 where there is none.

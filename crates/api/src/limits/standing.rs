@@ -110,7 +110,7 @@ impl LimitHeaders {
         text.extend_from_slice(b";t=");
         number(&mut text, tightest.wait.unsigned_abs());
         let state_to = text.len();
-        number(&mut text, tightest.reset_at.unsigned_abs());
+        number(&mut text, tightest.reset_at.max(0).cast_unsigned());
         let text = Bytes::from(text);
         let header = |of: Range<usize>| HeaderValue::from_maybe_shared(text.slice(of)).ok();
         Self(header(0..state_to).and_then(|state| {

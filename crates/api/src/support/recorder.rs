@@ -5,7 +5,6 @@
 //! request never waits.
 
 use std::{
-    collections::{VecDeque, hash_map::Entry},
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -17,7 +16,6 @@ use contract::{FailedRequestReport, OrganizationId};
 use domain::{
     Error,
     clock::Straightness,
-    quick::QuickMap,
     requests::{FailureClass, Requests},
 };
 use tokio::{
@@ -26,25 +24,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How many of a class may wait, which is also how many are written at most each time after [`GATHER`]: a flood must
-/// not take the database from those who work with it.
-const fn waiting_max(class: FailureClass) -> usize {
-    match class {
-        FailureClass::Broken => 1024,
-        FailureClass::Refused => 256,
-        FailureClass::Stranger => 64,
-    }
-}
-
-/// How many of one organisation among them.
-const fn share_max(class: FailureClass) -> usize {
-    waiting_max(class) / 8
-}
+use super::queues::Queues;
 
 /// Time in which failures come together to be written at once.
 const GATHER: Duration = Duration::from_millis(500);
-/// Most failures written at once.
-const BATCH_MAX: usize = 256;
 /// Pause after the store failed.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Time between looks at what is too old.
@@ -72,79 +55,6 @@ pub(crate) struct Recorder {
     dropped_before: AtomicU64,
     is_failing: AtomicBool,
     unpurged: AtomicU32,
-}
-
-#[derive(Default)]
-struct Queues([Queue; FailureClass::ALL.len()]);
-
-impl Queues {
-    fn of(&mut self, class: FailureClass) -> &mut Queue {
-        &mut self.0[class as usize]
-    }
-
-    /// How many wait, of each class.
-    fn waiting(&self) -> [usize; FailureClass::ALL.len()] {
-        self.0.each_ref().map(|queue| queue.waiting.len())
-    }
-
-    /// The next to be written of those that are `left`, what is most worth keeping first.
-    fn take(&mut self, left: &mut [usize; FailureClass::ALL.len()]) -> Vec<FailedRequestReport> {
-        let mut batch = Vec::new();
-        for class in FailureClass::ALL {
-            let (queue, left) = (self.of(class), &mut left[class as usize]);
-            while *left > 0
-                && batch.len() < BATCH_MAX
-                && let Some(report) = queue.pop()
-            {
-                batch.push(report);
-                *left -= 1;
-            }
-        }
-        batch
-    }
-}
-
-/// What waits of one class, and how much of it is whose.
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<FailedRequestReport>,
-    shares: QuickMap<OrganizationId, usize>,
-}
-
-impl Queue {
-    fn has_place(&self, class: FailureClass, organization: Option<OrganizationId>) -> bool {
-        let share = organization.and_then(|organization| self.shares.get(&organization));
-        self.waiting.len() < waiting_max(class) && share.is_none_or(|share| *share < share_max(class))
-    }
-
-    fn push(&mut self, report: FailedRequestReport) {
-        self.count(&report);
-        self.waiting.push_back(report);
-    }
-
-    fn push_front(&mut self, report: FailedRequestReport) {
-        self.count(&report);
-        self.waiting.push_front(report);
-    }
-
-    fn count(&mut self, report: &FailedRequestReport) {
-        if let Some(organization) = report.organization_id {
-            *self.shares.entry(organization).or_default() += 1;
-        }
-    }
-
-    fn pop(&mut self) -> Option<FailedRequestReport> {
-        let report = self.waiting.pop_front()?;
-        if let Some(organization) = report.organization_id
-            && let Entry::Occupied(mut share) = self.shares.entry(organization)
-        {
-            *share.get_mut() -= 1;
-            if *share.get() == 0 {
-                share.remove();
-            }
-        }
-        Some(report)
-    }
 }
 
 impl Recorder {
@@ -337,7 +247,10 @@ mod tests {
     };
     use tokio::time::timeout;
 
-    use super::*;
+    use super::{
+        super::queues::{share_max, waiting_max},
+        *,
+    };
 
     /// Keeps what it is given, while it works.
     #[derive(Default)]

@@ -15,7 +15,7 @@ use tracing_subscriber::{
         format::{DefaultFields, DefaultVisitor, Format, Full, Writer},
         time::FormatTime,
     },
-    registry::LookupSpan,
+    registry::{LookupSpan, Scope},
 };
 
 /// What comes by way of the crate `log` has this target, and its own among its fields.
@@ -48,11 +48,7 @@ where
             Level::DEBUG => " DEBUG ",
             Level::TRACE => " TRACE ",
         })?;
-        let mut spans = context
-            .event_scope()
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-            .peekable();
+        let mut spans = context.event_scope().into_iter().flat_map(Scope::from_root).peekable();
         while let Some(span) = spans.next() {
             out.write_str(span.metadata().name())?;
             if let Some(fields) = span
@@ -249,7 +245,7 @@ mod tests {
                 let lines = written
                     .lines()
                     .map(|line| line.split_once('Z').map_or(line, |(_, rest)| rest));
-                lines.map(|line| format!("{line}\n")).collect::<String>()
+                lines.collect::<Vec<_>>().join("\n")
             };
             let ours = text(ours);
             assert!(ours.contains("019a") && ours.contains("/agents/{id}"), "{ours}");

@@ -280,7 +280,6 @@ impl Keys {
     }
 }
 
-/// Why a key that is right is refused all the same.
 /// Takes as long whatever the difference. Eight bytes at once, as `subtle` has its price for each thing compared.
 fn is_same(given: &[u8; 32], expected: &[u8; 32]) -> bool {
     let words = |hash: &[u8; 32]| {
@@ -290,6 +289,7 @@ fn is_same(given: &[u8; 32], expected: &[u8; 32]) -> bool {
     words(given).ct_eq(&words(expected)).into()
 }
 
+/// Why a key that is right is refused all the same.
 fn ended(key: &ApiKey, now: Timestamp) -> Option<AuthenticationError> {
     if let Some(at) = key.revoked_at {
         return Some(Refusal::Revoked.since(format!("the API key {} was revoked at {at}", key.id)));

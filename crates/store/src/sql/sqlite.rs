@@ -89,14 +89,17 @@ where
     F: Future<Output = sqlx::Result<T>>,
 {
     let began = Instant::now();
+    // The last refusal says more than that the patience ran out.
+    let mut refused = None;
     loop {
         let left = patience.saturating_sub(began.elapsed());
-        let attempt = tokio::time::timeout(left, connect()).await;
-        match attempt.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-            Err(sqlx::Error::Database(error)) if is_busy(&*error) && began.elapsed() < patience => {
+        match tokio::time::timeout(left, connect()).await {
+            Ok(Err(sqlx::Error::Database(error))) if is_busy(&*error) => {
+                refused = Some(sqlx::Error::Database(error));
                 tokio::time::sleep(CONNECT_AGAIN_AFTER).await;
             }
-            connected => return connected,
+            Ok(connected) => return connected,
+            Err(_) => return Err(refused.unwrap_or(sqlx::Error::PoolTimedOut)),
         }
     }
 }
@@ -216,13 +219,18 @@ mod tests {
     #[tokio::test]
     async fn who_is_refused_and_then_waits_has_one_patience_for_both() {
         let (refusal, patience) = (Cell::new(Some(busy().await)), Duration::from_millis(100));
-        let connect = || match refusal.take() {
+        let once_refused = || match refusal.take() {
             Some(error) => Either::Left(ready(Err(error))),
             None => Either::Right(pending()),
         };
-        let connected = tokio::time::timeout(Duration::from_secs(5), connect_in_turn::<(), _>(connect, patience));
-        assert!(matches!(connected.await.unwrap(), Err(sqlx::Error::PoolTimedOut)));
+        let connected = tokio::time::timeout(Duration::from_secs(5), connect_in_turn::<(), _>(once_refused, patience));
+        assert!(
+            matches!(connected.await.unwrap(), Err(sqlx::Error::Database(_))),
+            "the refusal is told"
+        );
         assert!(refusal.take().is_none(), "nobody asked twice");
+        let waited = connect_in_turn::<(), _>(pending, patience).await;
+        assert!(matches!(waited, Err(sqlx::Error::PoolTimedOut)));
     }
 
     #[tokio::test]
