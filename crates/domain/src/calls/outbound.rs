@@ -82,9 +82,11 @@ impl Calls {
             from,
             to,
         };
-        // A task of its own: a client that goes away must not leave a row whose call was never placed.
+        // A task of its own: a client that goes away must not leave a row whose call was never placed. In a box, as its
+        // ten thousand bytes would else be moved a dozen times on their way into the task and out of it.
         let calls = self.clone();
-        let placing = tokio::spawn(async move { calls.place(request).await }.in_current_span());
+        let placing = Box::pin(async move { calls.place(request).await });
+        let placing = tokio::spawn(placing.in_current_span());
         match placing.await {
             Ok(placed) => placed?,
             Err(error) => {
