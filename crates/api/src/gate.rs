@@ -29,6 +29,7 @@ use hyper::http::request::Parts;
 use tower::{Layer, Service};
 
 use self::address::Source;
+pub(crate) use self::credentials::refused;
 use crate::{
     App, Problem, RequestContext,
     changing::Conditions,

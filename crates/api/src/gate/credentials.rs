@@ -23,13 +23,7 @@ pub(super) async fn authenticate(app: &App, headers: &HeaderMap, address: IpAddr
             app.attempts().check(address, may_be_good, &**app.clock())?;
             match app.keys().authenticate(token).await {
                 Ok(caller) => return Ok(caller),
-                Err(AuthenticationError::Refused { refusal, why }) => {
-                    let problem = Problem::unauthorized(reason(refusal));
-                    match why {
-                        Some(why) => problem.because(why),
-                        None => problem,
-                    }
-                }
+                Err(AuthenticationError::Refused { refusal, why }) => refused(refusal, why),
                 Err(AuthenticationError::Store(error)) => return Err(Error::from(error).into()),
                 Err(AuthenticationError::Issuer(failure)) => return Err(Error::from(*failure).into()),
             }
@@ -73,6 +67,15 @@ fn bearer(headers: &HeaderMap) -> Given<'_> {
         return Given::Broken;
     }
     Given::Token(token)
+}
+
+/// `why` is for the operator.
+pub(crate) fn refused(refusal: Refusal, why: Option<String>) -> Problem {
+    let problem = Problem::unauthorized(reason(refusal));
+    match why {
+        Some(why) => problem.because(why),
+        None => problem,
+    }
 }
 
 fn reason(refusal: Refusal) -> Reason {

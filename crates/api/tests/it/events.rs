@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use contract::{CallEvent, LaterFailure, Reason, Speaker};
+use contract::{CallEvent, KeyScope, LaterFailure, Reason, Speaker};
+use domain::Change;
 use reqwest::{Method, Response};
 use serde_json::{Map, Value, json};
 use testkit::TestApp;
@@ -94,6 +95,37 @@ async fn what_breaks_in_a_call_reaches_its_watchers_as_the_whole_envelope() {
         "meta": { "request_id": id, "ts": app.calls.now() },
     });
     assert_eq!((name.as_str(), data), ("error", expected));
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_sees_no_more_of_a_call() {
+    let app = TestApp::start().await;
+    let (call, key) = (app.call().await, app.key_with(&[KeyScope::Read], None).await);
+    let request = app
+        .client_with(Some(&key.key))
+        .request(Method::GET, &format!("/calls/{call}/events"));
+    let mut events = Events {
+        response: request.send().await.unwrap(),
+        text: String::new(),
+    };
+    events.next().await.unwrap();
+    let say = |text: &str| {
+        let (speaker, at) = (Speaker::User, app.calls.now());
+        let text = text.to_owned();
+        let partial = CallEvent::TranscriptPartial { speaker, text, at };
+        app.carrier.publish(call.parse().unwrap(), partial);
+    };
+    say("hel");
+    assert_eq!(events.next().await.unwrap().0, "transcript_partial");
+    let change = Change::by_system(app.scope);
+    app.keys.key_revoke(&change, &key.record.id.to_string()).await.unwrap();
+    say("hello");
+    let (name, data) = events.next().await.unwrap();
+    assert_eq!(
+        (name.as_str(), &data["error"]["details"]["reason"]),
+        ("error", &json!("revoked_api_key"))
+    );
+    assert_eq!(events.next().await, None);
 }
 
 #[tokio::test]

@@ -264,6 +264,15 @@ impl Keys {
         })
     }
 
+    /// Whether an actor may go on with what it began: its key was not revoked since and has not come to its end. The
+    /// tokens of people are not looked at again.
+    pub async fn still_good(&self, scope: Scope, actor: &Actor) -> Result<(), AuthenticationError> {
+        let Actor::Key(id) = actor else { return Ok(()) };
+        let found = self.store.key_versioned(scope, *id).await?;
+        let key = found.ok_or(Refusal::Invalid)?.record;
+        ended(&key, self.clock.now()).map_or(Ok(()), Err)
+    }
+
     /// Notes that a key was let in, beside the request and never in its way.
     pub fn note_use(&self, caller: &Caller) {
         if let Who::Key { id, .. } = &caller.who {

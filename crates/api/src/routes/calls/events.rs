@@ -10,14 +10,17 @@ use axum::{
     },
 };
 use contract::{Call, CallEvent, KeyScope, LaterFailure, OrganizationId};
-use domain::places::Place;
+use domain::{keys::AuthenticationError, places::Place};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tokio_util::sync::CancellationToken;
 use utoipa_axum::routes;
 
 use crate::{
-    App, Problem, RequestContext, envelope, extract::ApiPath, gate::Caller, json::write, operation::Operation,
+    App, Problem, envelope,
+    extract::ApiPath,
+    gate::{Caller, refused},
+    json::write,
+    operation::Operation,
 };
 
 /// Route, document, scope and errors.
@@ -52,8 +55,8 @@ pub(crate) async fn call_events(
     let keep_alive = KeepAlive::new().interval(Duration::from_millis(app.config().keep_alive_ms));
     let watch = Watch {
         live,
-        stop: app.stop_token(),
-        context: caller.context,
+        app,
+        caller,
         _place: place,
     };
     let events = stream::once(async move { Ok(event(&status_of(&call))) }).chain(watch.stream());
@@ -63,8 +66,8 @@ pub(crate) async fn call_events(
 /// What is left to tell of a call.
 struct Watch {
     live: Option<Receiver<CallEvent>>,
-    stop: CancellationToken,
-    context: RequestContext,
+    app: App,
+    caller: Caller,
     _place: Place<OrganizationId>,
 }
 
@@ -80,17 +83,29 @@ impl Watch {
     /// The next event; `None` when the call is over.
     async fn next(&mut self) -> Option<Event> {
         let live = self.live.as_mut()?;
-        tokio::select! {
+        let stop = self.app.stop_token();
+        let next = tokio::select! {
             biased;
-            () = self.stop.cancelled() => {
-                self.live = None;
-                Some(self.error(&Problem::overload("The server is stopping.")))
+            () = stop.cancelled() => {
+                return Some(self.end(&Problem::overload("The server is stopping.")));
             }
-            next = next_of(live) => next.map(|next| match next {
-                CallEvent::Error { error } => self.failure(error),
-                other => event(&other),
-            }),
+            next = next_of(live) => next?,
+        };
+        // While the store can't tell, nobody can have revoked anything either.
+        let may_see = self.app.keys().still_good(self.caller.scope, &self.caller.actor).await;
+        if let Err(AuthenticationError::Refused { refusal, why }) = may_see {
+            return Some(self.end(&refused(refusal, why)));
         }
+        Some(match next {
+            CallEvent::Error { error } => self.failure(error),
+            other => event(&other),
+        })
+    }
+
+    /// The last event, which says why no more will come.
+    fn end(&mut self, problem: &Problem) -> Event {
+        self.live = None;
+        self.error(problem)
     }
 
     fn failure(&self, failure: LaterFailure) -> Event {
@@ -98,11 +113,11 @@ impl Watch {
             code, message, details, ..
         } = failure;
         let details = |out: &mut Vec<u8>| write::object(out, &details);
-        error_event(&envelope::body(&code, &message, details, self.context.meta()))
+        error_event(&envelope::body(&code, &message, details, self.caller.context.meta()))
     }
 
     fn error(&self, problem: &Problem) -> Event {
-        error_event(&envelope::body_of(problem, self.context.meta()))
+        error_event(&envelope::body_of(problem, self.caller.context.meta()))
     }
 }
 
