@@ -120,8 +120,7 @@ fn bare_status(bytes: &[u8]) -> Option<StatusCode> {
 
 /// A whole answer as bytes, for a connection that will be closed after it.
 pub(crate) fn answer(problem: &Problem, app: &App, peer: IpAddr) -> Vec<u8> {
-    let context = RequestContext::fresh(app);
-    context.came_over(peer);
+    let context = RequestContext::new(app, peer);
     let meta = context.meta();
     app.refusals().note(problem);
     let body = body_of(problem, meta);

@@ -29,7 +29,7 @@ use crate::{
 pub(crate) struct QueryFaults(pub(crate) Vec<FieldFault>);
 
 /// Reads the conditions of a request and sees that they are kept.
-pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, handler: Route) -> Response {
+pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, handler: &Route) -> Response {
     let key = match head_check(needs.shape, &mut request) {
         Ok(key) => key,
         Err(problem) => return problem.into_response(),
@@ -53,8 +53,12 @@ pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, ha
 }
 
 /// The handler's answer. Like a router, a route is always ready, and does not fail.
-async fn run(mut handler: Route, request: Request) -> Response {
-    handler.call(request).await.unwrap_or_else(|never| match never {})
+async fn run(handler: &Route, request: Request) -> Response {
+    handler
+        .clone()
+        .call(request)
+        .await
+        .unwrap_or_else(|never| match never {})
 }
 
 /// What is wrong with a request before its body: what can't be read, then what must not be there. The idempotency key,

@@ -10,25 +10,24 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
-    extract::{MatchedPath, Request},
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use contract::{Code, Meta, OrganizationId, RequestId};
 use domain::ports::Clock;
 use futures_util::FutureExt as _;
 use hyper::{
-    Method, StatusCode,
+    HeaderMap, Method, StatusCode,
     header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LINK},
 };
 
-use tower::Service as _;
 use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{
-    App, Peer, Problem,
+    App, Front, Problem,
     conditions::{Replayed, SameMeta},
+    gate::Refused,
     head,
     json::write,
     limits::Seat,
@@ -51,31 +50,27 @@ pub struct RequestContext {
 }
 
 /// What comes to be known of a request on its way, for the record of its failure.
-#[derive(Default)]
 struct Known {
-    organization: OnceLock<OrganizationId>,
-    route: OnceLock<MatchedPath>,
     /// The other end of the connection.
-    peer: OnceLock<IpAddr>,
+    peer: IpAddr,
+    organization: OnceLock<OrganizationId>,
+    route: OnceLock<Arc<str>>,
     /// The client, where a proxy that is trusted told it.
     client: OnceLock<IpAddr>,
 }
 
 impl RequestContext {
-    fn of(app: &App, request: &Request) -> Self {
-        let context = Self::fresh(app);
-        if let Some(peer) = request.extensions().get::<Peer>() {
-            context.came_over(peer.0.ip());
-        }
-        context
-    }
-
-    /// Of a request that nothing is known of.
-    pub(crate) fn fresh(app: &App) -> Self {
+    /// Of a request from `peer`, of which nothing else is known.
+    pub(crate) fn new(app: &App, peer: IpAddr) -> Self {
         Self {
             id: RequestId::new(),
             clock: Arc::clone(app.clock()),
-            known: Arc::default(),
+            known: Arc::new(Known {
+                peer: peer.to_canonical(),
+                organization: OnceLock::new(),
+                route: OnceLock::new(),
+                client: OnceLock::new(),
+            }),
         }
     }
 
@@ -86,20 +81,18 @@ impl RequestContext {
     }
 
     /// Notes which route it is for.
-    pub(crate) fn came_to(&self, route: Option<&MatchedPath>) {
-        if let Some(route) = route {
-            let _ = self.known.route.set(route.clone());
-        }
+    pub(crate) fn came_to(&self, route: &Arc<str>) {
+        let _ = self.known.route.set(Arc::clone(route));
     }
 
     /// Which route it is for, without the ids that its path may hold.
     pub(crate) fn route(&self) -> Option<&str> {
-        self.known.route.get().map(MatchedPath::as_str)
+        self.known.route.get().map(|route| &**route)
     }
 
-    /// Notes the other end of its connection.
-    pub(crate) fn came_over(&self, peer: IpAddr) {
-        let _ = self.known.peer.set(peer.to_canonical());
+    /// The other end of its connection.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.known.peer
     }
 
     /// Notes who sent it, which a proxy may have told.
@@ -113,8 +106,8 @@ impl RequestContext {
     }
 
     /// Where it comes from.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.known.client.get().or(self.known.peer.get()).copied()
+    pub(crate) fn address(&self) -> IpAddr {
+        self.known.client.get().copied().unwrap_or(self.known.peer)
     }
 
     /// `meta`, as of now.
@@ -131,18 +124,21 @@ impl RequestContext {
 pub(crate) struct OutsideContract;
 
 /// Writes every error body in the program, whoever produced the error.
-pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) -> Response {
-    let context = RequestContext::of(app, &request);
+pub(crate) async fn envelope(app: &App, request: Request, peer: IpAddr, front: &Front) -> Response {
+    let context = RequestContext::new(app, peer);
     let (span, gathered) = support::open_span(context.id, Arc::clone(app.clock()));
     let line = Line::new(&request);
-    request.extensions_mut().insert(context.clone());
-    let method = request.method().clone();
+    let is_question = request.method() == Method::OPTIONS;
     let closing = app.is_stopping() || head::must_be_the_last(&request);
-    let mut work = pin!(answer(app, request, routes));
+    let mut work = pin!(answer(app, &context, request, front));
     // As `Instrument` does, but without entering the span once more to drop what is done, or what is broken off.
-    let mut response = poll_fn(|cx| span.in_scope(|| work.as_mut().poll(cx))).await;
+    let answered = poll_fn(|cx| span.in_scope(|| work.as_mut().poll(cx))).await;
     drop(span);
-    if method == Method::OPTIONS && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+    let (mut response, refused) = match answered {
+        Ok(response) => (response, None),
+        Err(Refused { problem, headers }) => (bare(problem.status(), headers), Some(problem)),
+    };
+    if is_question && response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = options(&response);
     }
     let id = if let Some(Replayed(original)) = response.extensions_mut().remove() {
@@ -150,7 +146,8 @@ pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) ->
         response = replayed(response);
         original
     } else {
-        response = told(app, &context, line, response, &gathered);
+        let problem = refused.or_else(|| problem_of(app, &mut response));
+        response = told(app, &context, line, response, problem, &gathered);
         context.id
     };
     if closing {
@@ -162,8 +159,14 @@ pub(crate) async fn envelope(app: &App, mut request: Request, routes: Router) ->
 }
 
 /// Logs an answer and writes the body of an error.
-fn told(app: &App, context: &RequestContext, line: Line, mut response: Response, gathered: &Gathered) -> Response {
-    let problem = problem_of(app, &mut response);
+fn told(
+    app: &App,
+    context: &RequestContext,
+    line: Line,
+    response: Response,
+    problem: Option<Problem>,
+    gathered: &Gathered,
+) -> Response {
     if let Some(problem) = &problem {
         app.refusals().note(problem);
     }
@@ -175,29 +178,30 @@ fn told(app: &App, context: &RequestContext, line: Line, mut response: Response,
 }
 
 /// Refuses what can't be routed, and turns a panic into an answer.
-async fn answer(app: &App, request: Request, mut routes: Router) -> Response {
+async fn answer(app: &App, context: &RequestContext, request: Request, front: &Front) -> Result<Response, Refused> {
     if app.is_stopping() && !is_outside_contract(request.uri().path()) {
-        return Problem::overload("The server is stopping.").into_response();
+        return Err(Problem::overload("The server is stopping.").into());
     }
-    let _seat = match seat(app, &request) {
-        Ok(seat) => seat,
-        Err(problem) => return problem.into_response(),
-    };
+    let _seat = seat(app, &request)?;
     if let Some(problem) = head::fault(&request) {
-        return problem.into_response();
+        return Err(problem.into());
     }
-    // A router is always ready, and does not fail.
-    let answered = AssertUnwindSafe(async { routes.call(request).await })
-        .catch_unwind()
-        .await;
-    let answered = answered.map(|answer| answer.unwrap_or_else(|never| match never {}));
+    let answered = AssertUnwindSafe(front.routed(context, request)).catch_unwind().await;
     answered.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<&str>().map(ToString::to_string);
         let said = said
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        Problem::internal(format!("panic: {said}")).into_response()
+        Err(Problem::internal(format!("panic: {said}")).into())
     })
+}
+
+/// An answer without a body.
+fn bare(status: StatusCode, headers: HeaderMap) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }
 
 /// Held until the answer begins. Those who watch the server must always get through.
@@ -265,12 +269,11 @@ pub(crate) fn body_of(problem: &Problem, meta: Meta) -> Vec<u8> {
 /// owns what it holds, so that most refusals would have to be copied for it.
 pub(crate) fn body(code: &str, message: &str, details: impl FnOnce(&mut Vec<u8>), meta: Meta) -> Vec<u8> {
     let mut body = Vec::with_capacity(ERROR_BYTES);
-    body.extend_from_slice(b"{\"error\":{");
-    for (name, held) in [("code", code), ("message", message)] {
-        write::name(&mut body, name);
-        write::text(&mut body, held);
-    }
-    write::name(&mut body, "details");
+    body.extend_from_slice(b"{\"error\":{\"code\":");
+    write::text(&mut body, code);
+    body.extend_from_slice(b",\"message\":");
+    write::text(&mut body, message);
+    body.extend_from_slice(b",\"details\":");
     details(&mut body);
     body.push(b'}');
     end_with_meta(&mut body, meta);

@@ -4,18 +4,11 @@ mod address;
 mod credentials;
 mod rates;
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{net::IpAddr, pin::pin, time::Duration};
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request},
-    response::{IntoResponse, Response},
+    extract::{FromRequestParts, Request},
+    response::Response,
     routing::Route,
 };
 use contract::{KeyScope, MemberRole, Reason};
@@ -24,9 +17,7 @@ use domain::{
     keys::{self, Who},
     records::Scope,
 };
-use futures_util::future::BoxFuture;
-use hyper::http::request::Parts;
-use tower::{Layer, Service};
+use hyper::{HeaderMap, http::request::Parts};
 
 use self::address::Source;
 pub(crate) use self::credentials::refused;
@@ -38,11 +29,8 @@ use crate::{
     limits::LimitHeaders,
     operation::Needs,
     problem::insufficient_role,
+    reply::HEADERS,
 };
-
-/// The other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 /// Who asks, once that is known, from where, and through which base path.
 #[derive(Clone)]
@@ -81,46 +69,23 @@ pub(crate) struct Gate {
     pub(crate) floor: KeyScope,
 }
 
-/// Puts a gate before a handler.
-#[derive(Clone)]
-pub(crate) struct GateLayer(Arc<Gate>);
-
-impl GateLayer {
-    pub(crate) fn new(gate: Gate) -> Self {
-        Self(Arc::new(gate))
-    }
-}
-
-impl Layer<Route> for GateLayer {
-    type Service = Gated;
-
-    fn layer(&self, handler: Route) -> Gated {
-        Gated {
-            gate: Arc::clone(&self.0),
-            handler,
-        }
-    }
-}
-
 /// A handler behind its gate.
-#[derive(Clone)]
 pub(crate) struct Gated {
-    gate: Arc<Gate>,
-    handler: Route,
+    pub(crate) gate: Gate,
+    pub(crate) handler: Route,
 }
 
-impl Service<Request> for Gated {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+/// A request that did not come past its gate.
+pub(crate) struct Refused {
+    pub(crate) problem: Problem,
+    /// Of the answer, whatever was refused.
+    pub(crate) headers: HeaderMap,
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let Self { gate, handler } = self.clone();
-        Box::pin(async move { Ok(pass(&gate, request, handler).await) })
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        let headers = HeaderMap::with_capacity(HEADERS);
+        Self { problem, headers }
     }
 }
 
@@ -129,59 +94,60 @@ fn patience(gate: &Gate) -> Duration {
     Duration::from_millis(gate.app.config().request_timeout_ms)
 }
 
-/// Lets a request through to its handler, or answers in its place. All of it has one deadline.
-async fn pass(gate: &Gate, request: Request, handler: Route) -> Response {
-    let after = patience(gate);
-    let mut standing = LimitHeaders::default();
-    let answered = {
-        let passing = pin!(pass_in_time(gate, request, handler, &mut standing));
-        within(after, passing).await
-    };
-    let mut response = match answered {
-        Ok(Ok(response)) => response,
-        Ok(Err(problem)) => problem.into_response(),
-        Err(Late) => Problem::timeout(format!("no answer within {after:?}")).into_response(),
-    };
-    standing.put(response.headers_mut());
-    response
-}
+impl Gated {
+    /// Lets a request through to its handler, or answers in its place. All of it has one deadline.
+    pub(crate) async fn pass(&self, context: &RequestContext, request: Request) -> Result<Response, Refused> {
+        let after = patience(&self.gate);
+        let mut standing = LimitHeaders::default();
+        let answered = {
+            let passing = pin!(self.pass_in_time(context, request, &mut standing));
+            within(after, passing).await
+        };
+        let mut refused = match answered {
+            Ok(Ok(mut response)) => {
+                standing.put(response.headers_mut());
+                return Ok(response);
+            }
+            Ok(Err(problem)) => Refused::from(problem),
+            Err(Late) => Problem::timeout(format!("no answer within {after:?}")).into(),
+        };
+        standing.put(&mut refused.headers);
+        Err(refused)
+    }
 
-/// `standing` is how the caller stands, once that is known; it belongs to whatever answer comes.
-async fn pass_in_time(
-    gate: &Gate,
-    mut request: Request,
-    handler: Route,
-    standing: &mut LimitHeaders,
-) -> Result<Response, Problem> {
-    let needs = gate.needs;
-    let source = Source::of(peer(&request), request.headers(), &gate.app.config().trusted_proxies);
-    if let Some(context) = request.extensions().get::<RequestContext>() {
+    /// `standing` is how the caller stands, once that is known; it belongs to whatever answer comes.
+    async fn pass_in_time(
+        &self,
+        context: &RequestContext,
+        mut request: Request,
+        standing: &mut LimitHeaders,
+    ) -> Result<Response, Problem> {
+        let gate = &self.gate;
+        let needs = gate.needs;
+        let source = Source::of(context.peer(), request.headers(), &gate.app.config().trusted_proxies);
         context.comes_from(source.address);
-        context.came_to(request.extensions().get::<MatchedPath>());
-    }
-    let caller = credentials::authenticate(&gate.app, request.headers(), source.address).await?;
-    if let Some(context) = request.extensions().get::<RequestContext>() {
+        let caller = credentials::authenticate(&gate.app, request.headers(), source.address).await?;
         context.belongs_to(caller.scope.organization);
+        let address = match source.known().and_then(|address| address_check(&caller, address)) {
+            Ok(address) => address,
+            Err(problem) => {
+                // Known all the same, so the answer tells how they stand; it costs them nothing.
+                // The refusal itself must not be late for it.
+                let looking = pin!(rates::look(&gate.app, &caller));
+                *standing = within(patience(gate) / 2, looking).await.unwrap_or_default();
+                return Err(problem);
+            }
+        };
+        gate.app.keys().note_use(&caller);
+        let allowed = gate.scope_check(&caller, needs.scope);
+        let room = rates::Room::of(needs, context, &request, allowed.is_ok());
+        let admitted;
+        (*standing, admitted) = rates::admit(&gate.app, &caller, room).await;
+        let _place = admitted?;
+        allowed?;
+        gate.introduce(context, &caller, address, &mut request);
+        Ok(conditions(&gate.app, needs, request, &self.handler).await)
     }
-    let address = match source.known().and_then(|address| address_check(&caller, address)) {
-        Ok(address) => address,
-        Err(problem) => {
-            // Known all the same, so the answer tells how they stand; it costs them nothing.
-            // The refusal itself must not be late for it.
-            let looking = pin!(rates::look(&gate.app, &caller));
-            *standing = within(patience(gate) / 2, looking).await.unwrap_or_default();
-            return Err(problem);
-        }
-    };
-    gate.app.keys().note_use(&caller);
-    let allowed = gate.scope_check(&caller, needs.scope);
-    let room = rates::Room::of(needs, &request, allowed.is_ok());
-    let admitted;
-    (*standing, admitted) = rates::admit(&gate.app, &caller, room).await;
-    let _place = admitted?;
-    allowed?;
-    gate.introduce(&caller, address, &mut request)?;
-    Ok(conditions(&gate.app, needs, request, handler).await)
 }
 
 impl Gate {
@@ -201,19 +167,16 @@ impl Gate {
         Err(Problem::new(Reason::InsufficientScope, message).with("required_scope", needed.name()))
     }
 
-    fn introduce(&self, caller: &keys::Caller, address: IpAddr, request: &mut Request) -> Result<(), Problem> {
-        let context = request.extensions().get::<RequestContext>().cloned();
-        let context = context.ok_or_else(|| Problem::internal("a gate without the envelope round it"))?;
+    fn introduce(&self, context: &RequestContext, caller: &keys::Caller, address: IpAddr, request: &mut Request) {
         request.extensions_mut().insert(Caller {
             scope: caller.scope,
             base: self.base,
-            context,
+            context: context.clone(),
             actor: caller.actor(),
             authority: caller.authority(),
             address,
             conditions: Conditions::default(),
         });
-        Ok(())
     }
 }
 
@@ -233,13 +196,6 @@ fn address_check(caller: &keys::Caller, address: IpAddr) -> Result<IpAddr, Probl
 }
 
 /// Where a request comes from before which no gate stands; the last hop that is known, where a proxy wrote nonsense.
-pub(crate) fn source_address(app: &App, request: &Request) -> IpAddr {
-    Source::of(peer(request), request.headers(), &app.config().trusted_proxies).address
-}
-
-fn peer(request: &Request) -> IpAddr {
-    request
-        .extensions()
-        .get::<Peer>()
-        .map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip())
+pub(crate) fn source_address(app: &App, context: &RequestContext, request: &Request) -> IpAddr {
+    Source::of(context.peer(), request.headers(), &app.config().trusted_proxies).address
 }

@@ -35,7 +35,6 @@ pub use app::{App, AppParts, MetricsText, ReadyProbe};
 pub use config::{ApiConfig, RateLimitConfig};
 pub use document::openapi;
 pub use envelope::{RequestContext, X_REQUEST_ID};
-pub use gate::Peer;
 pub use problem::Problem;
 pub use router::{Front, router, router_with};
 pub use server::{serve, serve_router};

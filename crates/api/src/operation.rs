@@ -1,10 +1,15 @@
 //! One place binds a route, its part of the API document, the scope it needs and the errors it can answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, OnceLock},
+};
 
-use axum::routing::MethodRouter;
+use axum::routing::{MethodRouter, Route};
 use contract::{Code, KeyScope, MemberRole, Reason};
+use hyper::Method;
 use serde_json::{Map, Value, json};
+use tower::layer::layer_fn;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::{
@@ -126,6 +131,13 @@ impl Operation {
         (path, self.route.2)
     }
 
+    /// Its path below the base, its method, and what answers.
+    pub(crate) fn into_handler(self, app: &App) -> Option<(String, Method, Route)> {
+        let (path, method, _) = self.described()?;
+        let method = method.to_ascii_uppercase().parse().ok()?;
+        Some((path, method, handler_of(self.route.2, app)?))
+    }
+
     /// Path, method and description of the one endpoint that it is.
     fn described(&self) -> Option<(String, String, Value)> {
         let (path, item) = self.route.1.paths.iter().next()?;
@@ -141,6 +153,19 @@ impl Operation {
             ..self
         }
     }
+}
+
+/// The one handler of a method router, which gives it to nobody but a layer.
+fn handler_of(route: MethodRouter<App>, app: &App) -> Option<Route> {
+    let given = Arc::new(OnceLock::new());
+    let taker = Arc::clone(&given);
+    let layered = route.route_layer(layer_fn(move |handler: Route| {
+        let _ = taker.set(handler.clone());
+        handler
+    }));
+    // A handler is made once its state is known.
+    drop(layered.with_state::<()>(app.clone()));
+    given.get().cloned()
 }
 
 /// What the gate has to make sure of before an operation.

@@ -241,15 +241,14 @@ impl Problem {
 
     /// Writes `error.details`: the reason first, then the facts, then the faults of fields.
     pub(crate) fn write_details(&self, out: &mut Vec<u8>) {
-        out.push(b'{');
-        write::name(out, "reason");
-        write::text(out, self.reason.name());
+        out.extend_from_slice(b"{\"reason\":");
+        write::quoted(out, self.reason.name());
         for (name, fact) in &self.facts.0 {
             write::name(out, name);
             write::value(out, fact);
         }
         if self.reason == Reason::InvalidFields {
-            write::name(out, "fields");
+            out.extend_from_slice(b",\"fields\":");
             write::faults(out, &self.faults);
         }
         out.push(b'}');

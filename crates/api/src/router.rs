@@ -1,5 +1,9 @@
 //! Puts routes, gates and the envelope together.
 
+mod table;
+
+use std::{net::IpAddr, sync::Arc};
+
 use axum::{
     Extension, Router,
     extract::{MatchedPath, Request},
@@ -8,10 +12,12 @@ use axum::{
 };
 use contract::KeyScope;
 use hyper::StatusCode;
+use tower::Service as _;
 
+use self::table::Table;
 use crate::{
     App, RequestContext, document, envelope,
-    gate::{Gate, GateLayer},
+    gate::{Gate, Gated, Refused},
     health,
     operation::Operation,
     pages, routes,
@@ -35,10 +41,17 @@ pub fn router(app: App) -> Front {
 /// use them to make the server fail.
 pub fn router_with(app: App, own: Router) -> Front {
     let all = routes::public().into_iter().chain(routes::administration()).collect();
-    let routes = Router::new()
-        .merge(gated(&app, PUBLIC, KeyScope::Read, routes::public()))
-        .merge(gated(&app, ADMINISTRATION, KeyScope::Admin, all))
-        .merge(gated(&app, OPERATOR, KeyScope::Operator, routes::operator()))
+    let mut operations = Table::default();
+    for (base, floor, behind) in [
+        (PUBLIC, KeyScope::Read, routes::public()),
+        (ADMINISTRATION, KeyScope::Admin, all),
+        (OPERATOR, KeyScope::Operator, routes::operator()),
+    ] {
+        for operation in behind {
+            add_gated(&mut operations, &app, base, floor, operation);
+        }
+    }
+    let others = Router::new()
         .merge(open(signed()))
         .merge(open(document::routes()))
         .merge(open(pages::routes()))
@@ -46,36 +59,61 @@ pub fn router_with(app: App, own: Router) -> Front {
         .method_not_allowed_fallback(no_such_method)
         .with_state(app.clone())
         .merge(open(own));
-    Front { app, routes }
+    Front(Arc::new(Served {
+        app,
+        operations,
+        others,
+    }))
 }
 
 /// Everything that is served, within the envelope.
 #[derive(Clone)]
-pub struct Front {
+pub struct Front(Arc<Served>);
+
+struct Served {
     app: App,
-    routes: Router,
+    /// What stands behind a gate.
+    operations: Table,
+    /// What does not: pages, documents, health.
+    others: Router,
 }
 
 impl Front {
-    /// The answer to a request.
-    pub async fn answer(&self, request: Request) -> Response {
-        envelope::envelope(&self.app, request, self.routes.clone()).await
+    /// The answer to a request from `peer`, the other end of its connection.
+    pub async fn answer(&self, request: Request, peer: IpAddr) -> Response {
+        envelope::envelope(&self.0.app, request, peer, self).await
+    }
+
+    /// What answers at the path of a request, without the envelope round it.
+    pub(crate) async fn routed(&self, context: &RequestContext, mut request: Request) -> Result<Response, Refused> {
+        let Some(place) = self.0.operations.find(&request) else {
+            request.extensions_mut().insert(context.clone());
+            let mut others = self.0.others.clone();
+            // A router is always ready, and does not fail.
+            let answered = others.call(request).await;
+            return Ok(answered.unwrap_or_else(|never| match never {}));
+        };
+        context.came_to(&place.route);
+        match place.operation(request.method()) {
+            // Kept apart, so that the envelope's own room stays small: it is moved with every request.
+            Some(operation) => Box::pin(operation.pass(context, request)).await,
+            None => Ok(place.other_methods()),
+        }
     }
 }
 
-/// A gate stands before each operation by itself: it knows what the operation needs without looking it up, and what
-/// the router refuses, such as a method that a path does not know, comes before credentials count.
-fn gated(app: &App, base: &'static str, floor: KeyScope, operations: Vec<Operation>) -> Router<App> {
-    operations.into_iter().fold(Router::new(), |router, operation| {
-        let gate = Gate {
-            app: app.clone(),
-            needs: operation.needs(),
-            base,
-            floor,
-        };
-        let (path, route) = operation.into_route();
-        router.route(&format!("{base}{path}"), route.route_layer(GateLayer::new(gate)))
-    })
+/// A gate stands before each operation by itself: it knows what the operation needs without looking it up, and a
+/// method that a path does not know is refused before credentials count.
+fn add_gated(operations: &mut Table, app: &App, base: &'static str, floor: KeyScope, operation: Operation) {
+    let gate = Gate {
+        app: app.clone(),
+        needs: operation.needs(),
+        base,
+        floor,
+    };
+    if let Some((path, method, handler)) = operation.into_handler(app) {
+        operations.add(&format!("{base}{path}"), method, Gated { gate, handler });
+    }
 }
 
 /// What is known by a signature of its own, with whole paths.
@@ -98,12 +136,14 @@ fn open<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
 
 /// Tells which route answers, for the log: the path itself may hold ids that are nobody's business.
 async fn note_route(context: Extension<RequestContext>, route: MatchedPath, request: Request, next: Next) -> Response {
-    context.came_to(Some(&route));
+    context.came_to(&route.as_str().into());
     next.run(request).await
 }
 
 /// axum adds `Allow`.
 async fn no_such_method(context: Extension<RequestContext>, route: Option<MatchedPath>) -> StatusCode {
-    context.came_to(route.as_ref());
+    if let Some(route) = route {
+        context.came_to(&route.as_str().into());
+    }
     StatusCode::METHOD_NOT_ALLOWED
 }

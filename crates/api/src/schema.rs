@@ -34,6 +34,9 @@ const COMPARED_BYTES_MAX: usize = 64;
 /// Faults looked for; an answer tells fewer.
 const FAULTS_MAX: usize = 1000;
 
+/// Room for the faults of most values that have any.
+const FAULTS: usize = 8;
+
 /// A type's schema, compiled once.
 pub(crate) struct Shape {
     validator: Validator,
@@ -97,7 +100,7 @@ impl Shape {
 
     /// Every fault of `value`, by pointer; past a thousand nobody counts.
     pub(crate) fn faults(&self, value: &Value) -> Vec<FieldFault> {
-        let mut faults = Vec::new();
+        let mut faults = Vec::with_capacity(FAULTS);
         for error in self.validator.iter_errors(value) {
             self.tell(&error, value, &mut faults);
             if faults.len() >= FAULTS_MAX {
@@ -125,12 +128,12 @@ impl Shape {
         match error.kind() {
             K::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
-                faults.push(fault(&below(at, name), R::Required, "This field is required."));
+                faults.push(fault(below(at, name), R::Required, "This field is required."));
             }
             K::AdditionalProperties { unexpected } | K::UnevaluatedProperties { unexpected } => {
                 let known = self.siblings(error);
                 for name in unexpected.iter().take(UNKNOWN_MAX) {
-                    faults.push(unknown(&below(at, name), name, &known));
+                    faults.push(unknown(below(at, name), name, &known));
                 }
             }
             K::OneOfNotValid { context } | K::AnyOf { context } => self.tell_branches(context, error, value, faults),
@@ -140,7 +143,7 @@ impl Shape {
                 faults.extend(
                     given
                         .take(UNKNOWN_MAX)
-                        .map(|(name, _)| unknown(&below(at, name), name, &[])),
+                        .map(|(name, _)| unknown(below(at, name), name, &[])),
                 );
             }
             kind => faults.push(simple(at, kind, error.instance())),
@@ -213,7 +216,12 @@ pub(crate) fn read<T: ToSchema + DeserializeOwned + 'static>(
         });
     }
     let shape = Shape::of::<T>();
-    faults.extend(shape.faults(&value));
+    let of_shape = shape.faults(&value);
+    if faults.is_empty() {
+        faults = of_shape;
+    } else {
+        faults.extend(of_shape);
+    }
     let mut broken = Vec::new();
     if faults.is_empty() {
         match serde_path_to_error::deserialize(value) {
@@ -261,7 +269,7 @@ fn from_serde(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldFau
             S::Unknown => pointer,
         });
     fault(
-        &pointer,
+        pointer,
         R::WrongType,
         "This value can't be read as what the field holds.",
     )
@@ -276,15 +284,15 @@ fn in_query(fault: FieldFault) -> FieldFault {
     }
 }
 
-fn fault(pointer: &str, reason: R, message: impl Into<String>) -> FieldFault {
+fn fault(pointer: impl Into<String>, reason: R, message: impl Into<String>) -> FieldFault {
     FieldFault::in_body(pointer, reason, message)
 }
 
 fn below(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", escaped(name))
+    [pointer, "/", &escaped(name)].concat()
 }
 
-fn unknown(pointer: &str, name: &str, known: &[String]) -> FieldFault {
+fn unknown(pointer: String, name: &str, known: &[String]) -> FieldFault {
     let likeness = |candidate: &&String| strsim::jaro_winkler(name, candidate);
     let known = if name.len() <= COMPARED_BYTES_MAX { known } else { &[] };
     let near = known.iter().filter(|candidate| likeness(candidate) >= LIKENESS_MIN);

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    App, Front, Peer, Problem,
+    App, Front, Problem,
     bare::{self, Enveloped},
     exchange::{Exchange, Socket},
     lazily::{Called, OneTimer},
@@ -187,11 +187,10 @@ impl Server {
         let service = service_fn(move |request: Request<Incoming>| {
             let (parts, body) = request.into_parts();
             let body = exchange.begin(&parts.method, body);
-            let mut request = Request::from_parts(parts, body);
-            request.extensions_mut().insert(Peer(peer));
+            let request = Request::from_parts(parts, body);
             let (front, exchange) = (front.clone(), exchange.clone());
             async move {
-                let answer = front.answer(request).await;
+                let answer = front.answer(request, peer.ip()).await;
                 exchange.answer_is_made();
                 Ok::<_, Infallible>(answer)
             }

@@ -58,7 +58,7 @@ pub(crate) fn note(
                 reason: problem.reason().name().to_owned(),
                 duration_ms: seen.milliseconds,
                 client_request_id: seen.client_request_id.map(ToOwned::to_owned),
-                address: context.address().map(|address| address.to_string()),
+                address: Some(context.address().to_string()),
             },
             organization_id: organization,
             cause: seen.cause.map(|mut cause| {

@@ -83,6 +83,24 @@ pub enum FieldReason {
     Duplicate,
 }
 
+impl FieldReason {
+    /// As it stands in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::UnknownField => "unknown_field",
+            Self::WrongType => "wrong_type",
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::OutOfRange => "out_of_range",
+            Self::InvalidFormat => "invalid_format",
+            Self::NotAllowedValue => "not_allowed_value",
+            Self::ConflictsWith => "conflicts_with",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
 /// One fault in one field of a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct FieldFault {
@@ -102,8 +120,8 @@ pub struct FieldFault {
 
 impl FieldFault {
     /// A fault in the body at `pointer` (RFC 6901). Of long keys only the beginning is told.
-    pub fn in_body(pointer: &str, reason: FieldReason, message: impl Into<String>) -> Self {
-        let pointer = shortened(pointer);
+    pub fn in_body(pointer: impl Into<String>, reason: FieldReason, message: impl Into<String>) -> Self {
+        let pointer = shortened(pointer.into());
         Self {
             field: dotted(&pointer),
             pointer,
@@ -115,7 +133,7 @@ impl FieldFault {
 
     /// A fault in the query parameter `name`.
     pub fn in_query(name: &str, reason: FieldReason, message: impl Into<String>) -> Self {
-        let name = shortened(name);
+        let name = shortened(name.to_owned());
         Self {
             field: name.clone(),
             pointer: format!("?{name}"),
@@ -134,9 +152,9 @@ impl FieldFault {
 }
 
 /// Keys are the client's own, so an answer that repeated them whole could be as large as the request, many times over.
-fn shortened(pointer: &str) -> String {
+fn shortened(pointer: String) -> String {
     if pointer.len() <= KEY_CHARS_MAX {
-        return pointer.to_owned();
+        return pointer;
     }
     let mut out = String::with_capacity(pointer.len().min(POINTER_CHARS_MAX));
     for (index, token) in pointer.split('/').enumerate() {
@@ -228,12 +246,12 @@ mod tests {
 
     #[test]
     fn long_keys_and_deep_pointers_are_cut() {
-        let long = FieldFault::in_body(&format!("/a/{}/b", "é".repeat(65)), FieldReason::Required, "");
+        let long = FieldFault::in_body(format!("/a/{}/b", "é".repeat(65)), FieldReason::Required, "");
         assert_eq!(long.pointer, format!("/a/{}…/b", "é".repeat(64)));
         assert_eq!(long.field, format!("a.{}….b", "é".repeat(64)));
         let whole = format!("/{}", "k".repeat(64));
         assert_eq!(FieldFault::in_body(&whole, FieldReason::Required, "").pointer, whole);
-        let deep = FieldFault::in_body(&"/k".repeat(100_000), FieldReason::Required, "");
+        let deep = FieldFault::in_body("/k".repeat(100_000), FieldReason::Required, "");
         assert!(
             deep.pointer.len() < 1100 && deep.pointer.ends_with("/k/…"),
             "{}",
@@ -241,6 +259,25 @@ mod tests {
         );
         let query = FieldFault::in_query(&"q".repeat(10_000), FieldReason::UnknownField, "");
         assert_eq!(query.pointer, format!("?{}…", "q".repeat(64)));
+    }
+
+    #[test]
+    fn a_reason_is_named_as_it_is_written() {
+        use FieldReason as R;
+        for reason in [
+            R::Required,
+            R::UnknownField,
+            R::WrongType,
+            R::TooShort,
+            R::TooLong,
+            R::OutOfRange,
+            R::InvalidFormat,
+            R::NotAllowedValue,
+            R::ConflictsWith,
+            R::Duplicate,
+        ] {
+            assert_eq!(serde_json::to_value(reason).ok(), Some(reason.name().into()));
+        }
     }
 
     #[test]

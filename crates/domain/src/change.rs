@@ -166,6 +166,16 @@ impl Change {
         Self::by(scope, Actor::System)
     }
 
+    /// Refuses what comes with the idempotency key of another request.
+    pub(crate) fn key_check(&self) -> Result<(), Error> {
+        let Some(key) = &self.reused else { return Ok(()) };
+        Err(Error::rule(
+            Reason::IdempotencyKeyReused,
+            "The idempotency key was used for another request.",
+            [("idempotency_key", key.clone().into())],
+        ))
+    }
+
     /// What the store writes with a change: `action` is `RESOURCE.what_happened`, such as `agent.created`.
     ///
     /// Nothing can be changed without, so here, after all other checks of a use case, a request is refused whose
@@ -177,13 +187,7 @@ impl Change {
         resource: &'static str,
         id: impl ToString,
     ) -> Result<Alongside, Error> {
-        if let Some(key) = &self.reused {
-            return Err(Error::rule(
-                Reason::IdempotencyKeyReused,
-                "The idempotency key was used for another request.",
-                [("idempotency_key", key.clone().into())],
-            ));
-        }
+        self.key_check()?;
         let resource_id = id.to_string();
         let effect = self.ticket.as_ref().map(|ticket| Effect {
             scope: ticket.scope,

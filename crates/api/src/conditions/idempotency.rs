@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, Request},
+    extract::Request,
     response::{IntoResponse, Response},
     routing::Route,
 };
@@ -45,7 +45,7 @@ pub(crate) struct Replayed(pub(crate) RequestId);
 pub(crate) struct SameMeta(pub(crate) Meta);
 
 /// Runs a request; one with a key at most once.
-pub(super) async fn once(app: &App, needs: Needs, key: Option<String>, request: Request, handler: Route) -> Response {
+pub(super) async fn once(app: &App, needs: Needs, key: Option<String>, request: Request, handler: &Route) -> Response {
     let Some(key) = key else {
         return run(handler, request).await;
     };
@@ -54,7 +54,7 @@ pub(super) async fn once(app: &App, needs: Needs, key: Option<String>, request: 
         .unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn keyed(app: &App, needs: Needs, key: String, request: Request, handler: Route) -> Result<Response, Problem> {
+async fn keyed(app: &App, needs: Needs, key: String, request: Request, handler: &Route) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let bytes = extract::collect(body, app).await?;
     let missing = || Problem::internal("a keyed request without the gate before it");
@@ -62,10 +62,9 @@ async fn keyed(app: &App, needs: Needs, key: String, request: Request, handler: 
         Some(caller) => (caller.scope, caller.context.clone()),
         None => return Err(missing()),
     };
-    let route = parts.extensions.get::<MatchedPath>().ok_or_else(missing)?;
     let asked = Asked {
         scope,
-        route: route_of(&parts.method, route),
+        route: route_of(&parts.method, context.route().ok_or_else(missing)?),
         hash: hash(&[parts.uri.to_string().as_bytes(), &bytes]),
         key,
         request: context.id,
@@ -179,13 +178,14 @@ fn noted(settled: Result<(), domain::Error>) {
 }
 
 /// How a route is named beside a key.
-pub(crate) fn route_of(method: &Method, route: &MatchedPath) -> String {
-    format!("{method} {}", route.as_str())
+pub(crate) fn route_of(method: &Method, route: &str) -> String {
+    format!("{method} {route}")
 }
 
 /// The key, by either name.
 pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let mut given = NAMES.iter().flat_map(|name| headers.get_all(name));
+    let named = headers.iter().filter(|(name, _)| NAMES.contains(name));
+    let mut given = named.map(|(_, key)| key);
     let Some(key) = given.next() else { return Ok(None) };
     let refusal = |message: &'static str| {
         Problem::new(Reason::MalformedHeader, message)

@@ -72,7 +72,7 @@ fn read<T: Form>(parts: &Parts, bytes: &[u8], app: &App) -> Result<T, Problem> {
     let form = schema::read(value, faults, Place::Body, |form: &T| form.faults(app));
     let of_query = parts.extensions.get::<QueryFaults>();
     let of_query = of_query.map(|faults| faults.0.clone()).unwrap_or_default();
-    let faults = match form {
+    let mut faults = match form {
         Ok(form) if of_query.is_empty() => return Ok(form),
         Ok(_) => Faults {
             all: Vec::new(),
@@ -80,7 +80,8 @@ fn read<T: Form>(parts: &Parts, bytes: &[u8], app: &App) -> Result<T, Problem> {
         },
         Err(faults) => faults,
     };
-    let problem = Problem::invalid(faults.all.into_iter().chain(of_query).collect());
+    faults.all.extend(of_query);
+    let problem = Problem::invalid(faults.all);
     Err(if faults.of_schema_alone {
         problem.for_good()
     } else {
@@ -105,6 +106,9 @@ fn content_type(headers: &HeaderMap) -> Result<(), Problem> {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    if given == "application/json" {
+        return Ok(());
+    }
     let given = given.to_ascii_lowercase();
     let mut parts = given.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();

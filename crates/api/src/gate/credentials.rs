@@ -63,7 +63,8 @@ fn bearer(headers: &HeaderMap) -> Given<'_> {
     }
     let token = token.trim();
     // A header's text holds no other white space.
-    if token.is_empty() || token.bytes().any(|byte| byte == b' ' || byte == b'\t') {
+    let is_space = |any, byte| any | (byte == b' ') | (byte == b'\t');
+    if token.is_empty() || token.bytes().fold(false, is_space) {
         return Given::Broken;
     }
     Given::Token(token)

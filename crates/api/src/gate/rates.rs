@@ -1,11 +1,11 @@
 //! The stage of rates: windows, the organisation's share of the server, and its calls.
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use contract::OrganizationId;
 use domain::{keys, places::Place, records::Scope};
 
 use crate::{
-    App, Problem,
+    App, Problem, RequestContext,
     conditions::{key_of, route_of},
     limits::{Asker, LimitHeaders},
     operation::Needs,
@@ -20,14 +20,13 @@ pub(super) struct Room {
 
 impl Room {
     /// `None` where no call is placed.
-    pub(super) fn of(needs: Needs, request: &Request, is_allowed: bool) -> Option<Self> {
+    pub(super) fn of(needs: Needs, context: &RequestContext, request: &Request, is_allowed: bool) -> Option<Self> {
         if !needs.room_for_a_call {
             return None;
         }
         let key = key_of(request.headers()).ok().flatten().filter(|_| is_allowed);
-        let route = request.extensions().get::<MatchedPath>();
-        let keyed = route.map(|route| route_of(request.method(), route)).zip(key);
-        Some(Self { keyed })
+        let route = context.route().map(|route| route_of(request.method(), route));
+        Some(Self { keyed: route.zip(key) })
     }
 
     async fn check(&self, app: &App, scope: Scope) -> Result<(), Problem> {

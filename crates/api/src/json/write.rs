@@ -5,15 +5,41 @@ use contract::FieldFault;
 use serde_json::{Map, Value};
 
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
-    // Without an early end, so that many bytes are looked at together.
-    let escapes = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
-    if text.bytes().fold(0, |any, byte| any | escapes(byte)) > 0 {
+    if has_escapes(text.as_bytes()) {
         written_by_library(out, text);
     } else {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
+        quoted(out, text);
     }
+}
+
+/// A name of our own, which has nothing to escape in it.
+pub(crate) fn quoted(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// Whether any of these has to be escaped: controls, quotes and backslashes (RFC 8259, section 7).
+fn has_escapes(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.iter().any(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\'));
+    };
+    // The last eight bytes may have been looked at in part.
+    let (words, _) = bytes.as_chunks();
+    let of = |word: &[u8; 8]| escapes(u64::from_ne_bytes(*word));
+    words.iter().fold(of(last), |any, word| any | of(word)) != 0
+}
+
+/// Not zero where one of eight bytes has to be escaped, by the usual way to find a small byte in a word: what is taken
+/// away from it is borrowed from its highest bit. A borrow that goes on to the next byte comes from one that counts.
+const fn escapes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHEST: u64 = ONES * 0x80;
+    let controls = word.wrapping_sub(ONES * b' ' as u64) & !word;
+    let (quote, backslash) = (word ^ (ONES * b'"' as u64), word ^ (ONES * b'\\' as u64));
+    let quotes = quote.wrapping_sub(ONES) & !quote;
+    let backslashes = backslash.wrapping_sub(ONES) & !backslash;
+    (controls | quotes | backslashes) & HIGHEST
 }
 
 /// The name of a field and its colon, after a comma where it is not the first.
@@ -45,17 +71,16 @@ pub(crate) fn object(out: &mut Vec<u8>, fields: &Map<String, Value>) {
 
 pub(crate) fn faults(out: &mut Vec<u8>, faults: &[FieldFault]) {
     list(out, faults, |out, fault| {
-        out.push(b'{');
-        for (field, held) in [("field", &fault.field), ("pointer", &fault.pointer)] {
-            name(out, field);
-            text(out, held);
-        }
-        name(out, "reason");
-        written_by_library(out, &fault.reason);
-        name(out, "message");
+        out.extend_from_slice(b"{\"field\":");
+        text(out, &fault.field);
+        out.extend_from_slice(b",\"pointer\":");
+        text(out, &fault.pointer);
+        out.extend_from_slice(b",\"reason\":");
+        quoted(out, fault.reason.name());
+        out.extend_from_slice(b",\"message\":");
         text(out, &fault.message);
         if !fault.params.is_empty() {
-            name(out, "params");
+            out.extend_from_slice(b",\"params\":");
             object(out, &fault.params);
         }
         out.push(b'}');
@@ -95,6 +120,14 @@ mod tests {
             json!([]),
             json!({"": {"{": [[], {}, null, true, -1, 1.5, u64::MAX, "{"]}, "a\"b": "c\\d\n\u{0}\u{7f}é"}),
             json!([all]),
+            // Each character at each place of a word, and in shorter texts.
+            Value::Array(
+                (0..0x100)
+                    .filter_map(char::from_u32)
+                    .flat_map(|char| (0..40).map(move |at| format!("{:.<1$}{char}{:.<2$}", "", at % 10, at / 10 * 3)))
+                    .map(Value::from)
+                    .collect(),
+            ),
         ] {
             let mut out = Vec::new();
             value(&mut out, &held);

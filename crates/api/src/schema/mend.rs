@@ -17,14 +17,17 @@ impl Shape {
             let Some((parent, token)) = fault.pointer.rsplit_once('/') else {
                 continue;
             };
-            let name = unescaped(token).into_owned();
+            let name = unescaped(token);
             if parent.is_empty()
                 && let Value::Object(fields) = &mut value
             {
-                fields.remove(&name);
-                fields.extend(self.samples.get(&name).map(|sample| (name, sample.clone())));
+                match self.samples.get(&*name) {
+                    Some(sample) => fields.insert(name.into_owned(), sample.clone()),
+                    None => fields.remove(&*name),
+                };
                 continue;
             }
+            let name = name.into_owned();
             let schema = self.at(parent);
             match value.pointer_mut(parent) {
                 Some(Value::Object(fields)) => {

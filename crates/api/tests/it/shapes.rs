@@ -71,6 +71,8 @@ async fn head_and_options_behave() {
     let client = app.client();
     let head = client.send(client.request(Method::HEAD, "/agents")).await;
     assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    let got = client.get("/agents").await;
+    assert_eq!(head.header("content-length"), got.body.len().to_string());
     let missing = client.send(client.request(Method::HEAD, "/agents/none")).await;
     assert_eq!((missing.status.as_u16(), missing.body.len()), (404, 0));
     let options = client.send(client.request(Method::OPTIONS, "/agents")).await;

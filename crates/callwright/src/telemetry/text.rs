@@ -122,7 +122,26 @@ impl Visitor {
         self.written = value(&mut self.text);
     }
 
-    /// The message, whose control characters are taken out, and what belongs to `log`.
+    /// A message, as it is where it holds no control characters, which the library takes out.
+    fn message(&mut self, value: &dyn fmt::Debug) -> Result<(), ()> {
+        let before = self.text.len();
+        if !self.is_first {
+            self.text.push(' ');
+        }
+        let written = write!(self.text, "{value:?}");
+        if written.is_err()
+            || self.text.as_bytes()[before..]
+                .iter()
+                .any(|byte| !matches!(byte, b' '..=b'~'))
+        {
+            self.text.truncate(before);
+            return Err(());
+        }
+        self.is_first = false;
+        Ok(())
+    }
+
+    /// A message with control characters, and what belongs to `log`.
     fn leave_to_library(&mut self, record: impl FnOnce(&mut DefaultVisitor<'_>)) {
         let mut theirs = DefaultVisitor::new(Writer::new(&mut self.text), self.is_first);
         record(&mut theirs);
@@ -137,7 +156,10 @@ fn is_for_library(field: &Field) -> bool {
 
 impl Visit for Visitor {
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.field(field, |out| write!(out, "{value}"));
+        self.field(field, |out| {
+            out.push_str(itoa::Buffer::new().format(value));
+            Ok(())
+        });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -162,7 +184,9 @@ impl Visit for Visitor {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if is_for_library(field) {
-            self.leave_to_library(|theirs| theirs.record_debug(field, value));
+            if field.name() != "message" || self.message(value).is_err() {
+                self.leave_to_library(|theirs| theirs.record_debug(field, value));
+            }
         } else {
             self.field(field, |out| write!(out, "{value:?}"));
         }

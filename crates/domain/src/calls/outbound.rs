@@ -1,5 +1,7 @@
 //! Placing a call: what must hold before the carrier is asked.
 
+use std::{borrow::Cow, sync::Arc};
+
 use contract::{
     AgentCreate, AgentId, AgentStatus, Call, CallCreate, CallDirection, CallSettings, CallStatus, FieldFault,
     FieldReason, Reason, Variables,
@@ -7,10 +9,10 @@ use contract::{
 use serde_json::{Map, json};
 use tracing::Instrument as _;
 
-use super::{Calls, Destination, OutboundCall, sessions::new_call};
+use super::{Calls, Carrier, Destination, OutboundCall, sessions::new_call};
 use crate::{
     Alongside, Change, Error, agents,
-    billing::Shortfall,
+    billing::{Shortfall, Tariff},
     ports::Admission,
     records::{Scope, TrunkRecord},
     rules,
@@ -22,6 +24,7 @@ struct Request {
     with: Alongside,
     call: Call,
     settings: AgentCreate,
+    tariff: Tariff,
     trunk: TrunkRecord,
     from: String,
     to: Destination,
@@ -44,9 +47,9 @@ impl Calls {
         }
         rules::checked(call_faults(&create))?;
         let agent_id: AgentId = rules::id_in_body("agent", &create.agent_id, "/agent_id")?;
-        let agent = (self.setup.store.agent_fetch(scope, agent_id).await?)
+        let agent = (self.setup.store.agent_snapshot(scope, agent_id).await?)
             .ok_or_else(|| Error::not_found_in("agent", &create.agent_id, "/agent_id"))?;
-        let settings = overridden(agent.settings, create.call_settings.as_ref());
+        let settings = overridden(&agent.record().settings, create.call_settings.as_ref());
         variables_check(&settings, &create.variables)?;
         if settings.status != AgentStatus::Active {
             return Err(Error::rule(
@@ -59,6 +62,14 @@ impl Calls {
             .outbound_number(scope, agent_id, create.from_number.as_deref())
             .await?;
         let to = destination(&create, &trunk)?;
+        change.key_check()?;
+        let carrier = Arc::clone(self.carrier()?);
+        let (tariff, unpaid) = self.setup.billing.call_tariff(scope, CallDirection::Outbound).await?;
+        if let Some(unpaid) = unpaid {
+            // A limit comes first. To be told so nobody has to wait for the store's writer.
+            self.room_check(scope).await?;
+            return Err(unpaid.into());
+        }
         let call = Call {
             direction: CallDirection::Outbound,
             status: CallStatus::Queued,
@@ -77,51 +88,51 @@ impl Calls {
             // The answer comes later, when the carrier has spoken.
             with: change.note(call.started_at, "call.created", "call", id)?,
             call,
-            settings,
+            settings: settings.into_owned(),
+            tariff,
             trunk,
             from,
             to,
         };
-        // A task of its own: a client that goes away must not leave a row whose call was never placed. In a box, as its
-        // ten thousand bytes would else be moved a dozen times on their way into the task and out of it.
+        // Kept apart, for most requests that are refused are refused before.
+        Box::pin(self.place_apart(carrier, request)).await?;
+        self.fetch(scope, id, &id.to_string()).await
+    }
+
+    /// Places a call in a task of its own: a client that goes away must not leave a row whose call was never placed.
+    async fn place_apart(&self, carrier: Arc<dyn Carrier>, request: Request) -> Result<(), Error> {
+        let (scope, id) = (request.scope, request.call.id);
+        // In a box, as its ten thousand bytes would else be moved a dozen times on their way into the task and out of it.
         let calls = self.clone();
-        let placing = Box::pin(async move { calls.place(request).await });
-        let placing = tokio::spawn(placing.in_current_span());
-        match placing.await {
-            Ok(placed) => placed?,
+        let placing = Box::pin(async move { calls.place(&*carrier, request).await });
+        match tokio::spawn(placing.in_current_span()).await {
+            Ok(placed) => placed,
             Err(error) => {
                 self.call_broke(scope, id, &Error::internal("place a call", "its task died"))
                     .await;
                 match error.try_into_panic() {
                     // A bug shows as one, with its own words in the log.
                     Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => return Err(Error::internal("place a call", error)),
+                    Err(error) => Err(Error::internal("place a call", error)),
                 }
             }
         }
-        self.fetch(scope, id, &id.to_string()).await
     }
 
     /// Writes the row, limits first, opens what the call needs and hands it to the carrier.
-    async fn place(&self, request: Request) -> Result<(), Error> {
+    async fn place(&self, carrier: &dyn Carrier, request: Request) -> Result<(), Error> {
         let Request {
             scope,
             with,
             call,
             settings,
+            tariff,
             trunk,
             from,
             to,
         } = request;
-        let carrier = self.carrier()?;
         let id = call.id;
         let events = self.events.open(scope.organization, id);
-        let (tariff, unpaid) = self.setup.billing.call_tariff(scope, call.direction).await?;
-        if let Some(unpaid) = unpaid {
-            // A limit comes first. To be told so nobody has to wait for the store's writer.
-            self.room_check(scope).await?;
-            return Err(unpaid.into());
-        }
         let limit = self.calls_max(scope).await?;
         match self
             .setup
@@ -288,14 +299,17 @@ fn settings_faults(settings: &CallSettings) -> Vec<FieldFault> {
     faults
 }
 
-fn overridden(mut agent: AgentCreate, settings: Option<&CallSettings>) -> AgentCreate {
-    let Some(settings) = settings else { return agent };
+fn overridden<'a>(agent: &'a AgentCreate, settings: Option<&CallSettings>) -> Cow<'a, AgentCreate> {
+    let Some(settings) = settings else {
+        return Cow::Borrowed(agent);
+    };
+    let mut agent = agent.clone();
     agent.recording_enabled = settings.recording_enabled.unwrap_or(agent.recording_enabled);
     agent.transcription_enabled = settings.transcription_enabled.unwrap_or(agent.transcription_enabled);
     agent.max_duration = settings.max_duration.unwrap_or(agent.max_duration);
     agent.join_timeout = settings.join_timeout.unwrap_or(agent.join_timeout);
     agent.greeting = settings.greeting.clone().or(agent.greeting);
-    agent
+    Cow::Owned(agent)
 }
 
 /// Every `{{variable}}` of the agent needs a value before its call is placed.

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::{Keys, PLATFORM, hash, prefix_of};
+use super::{Keys, MARK, PLATFORM, hash, prefix_of};
 use crate::{
     Actor, ProviderFailure,
     limits::WindowLimits,
@@ -167,10 +167,15 @@ impl Refusal {
     }
 }
 
+/// A token begins with a brace in base64url, and so never as a key does.
+fn brings_token(bearer: &str) -> bool {
+    !bearer.starts_with(MARK) && is_token(bearer)
+}
+
 impl Keys {
     /// Finds out who brings these credentials.
     pub async fn authenticate(&self, bearer: &str) -> Result<Caller, AuthenticationError> {
-        if is_token(bearer) {
+        if brings_token(bearer) {
             // Kept apart, so that the many requests with keys do not carry its room.
             Box::pin(self.authenticate_token(bearer)).await
         } else {
@@ -181,7 +186,7 @@ impl Keys {
     /// What can be told of credentials without asking anybody, for where so many were refused that looking costs too
     /// much. A token costs no read of the database before its signature fits.
     pub fn may_be_good(&self, bearer: &str) -> MayBeGood {
-        if is_token(bearer) {
+        if brings_token(bearer) {
             MayBeGood::Surely
         } else if prefix_of(bearer).is_none() {
             MayBeGood::Hardly

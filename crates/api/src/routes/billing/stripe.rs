@@ -76,7 +76,7 @@ async fn take(app: &App, context: &RequestContext, request: Request) -> Result<&
     let Some(provider) = &app.parts().billing_events else {
         return Err(Problem::new(Reason::RouteNotFound, "There is no such route."));
     };
-    let address = source_address(app, &request);
+    let address = source_address(app, context, &request);
     context.comes_from(address);
     let signature = signature_of(request.headers());
     if signature.is_none() {
