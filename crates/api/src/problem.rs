@@ -140,7 +140,11 @@ impl Problem {
         faults.truncate(FAULTS_TOLD_MAX);
         let message = match faults.as_slice() {
             [fault] => format!("The field {} is not valid: {}", name_of(fault), fault.message),
-            _ => format!("{} fields are not valid.", faults.len() + omitted),
+            _ => [
+                itoa::Buffer::new().format(faults.len() + omitted),
+                " fields are not valid.",
+            ]
+            .concat(),
         };
         let problem = Self {
             faults,

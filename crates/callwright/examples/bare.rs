@@ -3,11 +3,17 @@
 //!
 //!     cargo run --release -p callwright --no-default-features --example bare -- 127.0.0.1:8080 [typed]
 //!
-//! It answers as the first page of axum's guide does: a route, and `Json(json!(…))`. With `typed` it is leaner still: no
-//! route, and a type that is written straight into the body.
+//! It answers as the first page of axum's guide does: a route, and `Json(json!(…))`, whatever was sent. With `typed` it
+//! does what axum does by types: answers are written from one, and bodies are read into one, so that what can't be read
+//! is refused by axum itself, with 400 or 422.
 
-use axum::{Json, Router, body::Body, http::header::CONTENT_TYPE, response::Response, routing::any};
-use serde::Serialize;
+#![expect(clippy::disallowed_types, reason = "axum as it comes is what is measured against")]
+
+use axum::{
+    Json, Router,
+    routing::{any, get},
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -25,7 +31,17 @@ struct Answer {
 #[derive(Serialize)]
 struct Data {
     id: &'static str,
-    name: &'static str,
+    name: String,
+}
+
+/// What an agent must have to be made.
+#[derive(Deserialize)]
+struct AgentCreate {
+    name: String,
+    #[serde(rename = "voice_id")]
+    _voice: String,
+    #[serde(rename = "system_prompt")]
+    _prompt: String,
 }
 
 #[derive(Serialize)]
@@ -38,19 +54,18 @@ async fn answer() -> Json<Value> {
     Json(json!({"data": {"id": AGENT, "name": NAME}, "meta": {"request_id": REQUEST, "ts": NOW}}))
 }
 
-async fn typed_answer() -> Response {
-    let answer = Answer {
-        data: Data { id: AGENT, name: NAME },
+fn typed(name: String) -> Json<Answer> {
+    Json(Answer {
+        data: Data { id: AGENT, name },
         meta: Meta {
             request_id: REQUEST,
             ts: NOW,
         },
-    };
-    let body = serde_json::to_vec(&answer).expect("an answer without maps");
-    Response::builder()
-        .header(CONTENT_TYPE, "application/json")
-        .body(Body::from(body))
-        .expect("an answer of constants")
+    })
+}
+
+async fn typed_create(Json(agent): Json<AgentCreate>) -> Json<Answer> {
+    typed(agent.name)
 }
 
 #[tokio::main]
@@ -58,7 +73,7 @@ async fn main() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let router = match arguments.next().as_deref() {
-        Some("typed") => Router::new().fallback(typed_answer),
+        Some("typed") => Router::new().route("/{*any}", get(async || typed(NAME.to_owned())).post(typed_create)),
         _ => Router::new().route("/{*any}", any(answer)),
     };
     axum::serve(TcpListener::bind(address).await?, router).await

@@ -203,7 +203,7 @@ fn dotted(pointer: &str) -> String {
 
 /// A token of a pointer as the key that it stands for (RFC 6901, section 4).
 pub fn unescaped(token: &str) -> Cow<'_, str> {
-    if token.contains('~') {
+    if token.bytes().any(|byte| byte == b'~') {
         token.replace("~1", "/").replace("~0", "~").into()
     } else {
         token.into()
@@ -212,7 +212,7 @@ pub fn unescaped(token: &str) -> Cow<'_, str> {
 
 /// A key as a token of a pointer, the other way round.
 pub fn escaped(key: &str) -> Cow<'_, str> {
-    if key.contains(['~', '/']) {
+    if key.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
         key.replace('~', "~0").replace('/', "~1").into()
     } else {
         key.into()

@@ -64,7 +64,7 @@ impl ModelNames {
             .chain(
                 self.language_providers
                     .iter()
-                    .map(|provider| format!("{provider}/<model>")),
+                    .map(|provider| [provider, "/<model>"].concat()),
             )
             .collect()
     }

@@ -26,7 +26,7 @@ impl<T: ToSchema + DeserializeOwned + 'static> FromRequestParts<App> for ApiQuer
             let value = typed(text, shape.type_of(&name));
             if object.contains_key(&name) {
                 faults.push(FieldFault::in_body(
-                    &format!("/{name}"),
+                    format!("/{name}"),
                     FieldReason::Duplicate,
                     "This parameter stands twice.",
                 ));

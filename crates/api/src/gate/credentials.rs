@@ -63,8 +63,7 @@ fn bearer(headers: &HeaderMap) -> Given<'_> {
     }
     let token = token.trim();
     // A header's text holds no other white space.
-    let is_space = |any, byte| any | (byte == b' ') | (byte == b'\t');
-    if token.is_empty() || token.bytes().fold(false, is_space) {
+    if token.is_empty() || token.bytes().any(|byte| byte == b' ' || byte == b'\t') {
         return Given::Broken;
     }
     Given::Token(token)

@@ -80,16 +80,7 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const STATE_BYTES: usize = 64;
 
 fn number(text: &mut Vec<u8>, value: u64) {
-    let start = text.len();
-    let mut left = value;
-    loop {
-        text.push(b'0' + (left % 10) as u8);
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    text[start..].reverse();
+    text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 impl LimitHeaders {

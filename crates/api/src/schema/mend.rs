@@ -14,9 +14,12 @@ impl Shape {
     pub(super) fn mended(&self, mut value: Value, faults: &[FieldFault]) -> Value {
         // Of two values the first one can be read.
         for fault in faults.iter().filter(|fault| fault.reason != R::Duplicate) {
-            let Some((parent, token)) = fault.pointer.rsplit_once('/') else {
+            let pointer = &*fault.pointer;
+            // Pointers are short: a search that makes ready for long texts takes longer.
+            let Some(at) = pointer.bytes().rposition(|byte| byte == b'/') else {
                 continue;
             };
+            let (parent, token) = (&pointer[..at], &pointer[at + 1..]);
             let name = unescaped(token);
             if parent.is_empty()
                 && let Value::Object(fields) = &mut value

@@ -319,7 +319,7 @@ fn variables_check(agent: &AgentCreate, given: &Variables) -> Result<(), Error> 
         .filter(|name| !given.contains_key(name));
     let fault = |name: String| {
         let message = format!("The agent's texts use {{{{{name}}}}}, so it needs a value.");
-        FieldFault::in_body(&format!("/variables/{name}"), FieldReason::Required, message)
+        FieldFault::in_body(format!("/variables/{name}"), FieldReason::Required, message)
     };
     rules::checked(missing.map(fault).collect())
 }
