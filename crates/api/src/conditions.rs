@@ -36,8 +36,11 @@ pub(crate) async fn conditions(app: &App, needs: Needs, mut request: Request, ha
     };
     match *request.method() {
         Method::POST => {
-            // Kept apart, so that reads do not carry its room.
-            let mut response = Box::pin(idempotency::once(app, needs, key, request, handler)).await;
+            let mut response = match key {
+                // Kept apart, so that requests without a key do not carry its room.
+                Some(key) => Box::pin(idempotency::once(app, needs, key, request, handler)).await,
+                None => run(handler, request).await,
+            };
             if needs.shape.shows_more {
                 response.headers_mut().remove(ETAG);
             }

@@ -2,7 +2,6 @@
 
 use std::{
     future::poll_fn,
-    io::Write as _,
     net::IpAddr,
     panic::AssertUnwindSafe,
     pin::pin,
@@ -295,8 +294,7 @@ pub(crate) fn end_with_meta(body: &mut Vec<u8>, meta: Meta) {
     let id = &mut Uuid::encode_buffer();
     body.extend_from_slice(meta.request_id.0.hyphenated().encode_lower(id).as_bytes());
     body.extend_from_slice(META.1.as_bytes());
-    // A Vec takes whatever is written.
-    let _ = write!(body, "{}", meta.ts);
+    meta.ts.shown(|text| body.extend_from_slice(text.as_bytes()));
     body.extend_from_slice(META.2.as_bytes());
 }
 

@@ -177,11 +177,11 @@ impl<'a> Strict<'a> {
         faults.push(fault.with("max", max));
     }
 
-    fn fault(&self, place: Option<&Place<'_>>, reason: FieldReason, message: &str) {
+    fn fault(&self, place: Option<&Place<'_>>, reason: FieldReason, message: &'static str) {
         let mut faults = self.faults.borrow_mut();
         if faults.len() < FAULTS_MAX {
             let pointer = place.map(Place::pointer).unwrap_or_default();
-            faults.push(FieldFault::in_body(&pointer, reason, message));
+            faults.push(FieldFault::in_body(pointer, reason, message));
         }
     }
 

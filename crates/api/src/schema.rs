@@ -6,11 +6,13 @@ mod mend;
 
 use std::{
     any::TypeId,
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use contract::{FieldFault, FieldReason as R, escaped};
+use domain::quick::QuickMap;
 use jsonschema::{
     ValidationError, Validator,
     error::{TypeKind, ValidationErrorKind as K},
@@ -55,7 +57,7 @@ pub(crate) enum Place {
 impl Shape {
     /// The shape of `T`, built at its first use.
     pub(crate) fn of<T: ToSchema + 'static>() -> Arc<Self> {
-        static SHAPES: Mutex<Option<HashMap<TypeId, Arc<Shape>>>> = Mutex::new(None);
+        static SHAPES: Mutex<Option<QuickMap<TypeId, Arc<Shape>>>> = Mutex::new(None);
         let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
         let shapes = shapes.get_or_insert_default();
         Arc::clone(
@@ -110,12 +112,11 @@ impl Shape {
         faults.sort_by(|a, b| (&a.pointer, a.reason).cmp(&(&b.pointer, b.reason)));
         // Of a value of the wrong type nothing else is worth saying.
         let mistyped = |fault: &FieldFault| fault.reason == R::WrongType;
-        let pointers: HashSet<_> = faults
-            .iter()
-            .filter(|fault| mistyped(fault))
-            .map(|fault| fault.pointer.clone())
-            .collect();
-        faults.retain(|fault| mistyped(fault) || !pointers.contains(&fault.pointer));
+        if faults.iter().any(mistyped) {
+            let of_type = faults.iter().filter(|fault| mistyped(fault));
+            let pointers: HashSet<_> = of_type.map(|fault| fault.pointer.clone()).collect();
+            faults.retain(|fault| mistyped(fault) || !pointers.contains(&fault.pointer));
+        }
         faults.dedup_by(|a, b| a.pointer == b.pointer && a.reason == b.reason);
         faults
     }
@@ -284,7 +285,7 @@ fn in_query(fault: FieldFault) -> FieldFault {
     }
 }
 
-fn fault(pointer: impl Into<String>, reason: R, message: impl Into<String>) -> FieldFault {
+fn fault(pointer: impl Into<String>, reason: R, message: impl Into<Cow<'static, str>>) -> FieldFault {
     FieldFault::in_body(pointer, reason, message)
 }
 
@@ -386,6 +387,9 @@ fn sentence(pieces: &[&str]) -> String {
 
 /// A number as people write it: JSON's writer makes `1e-6` of a millionth.
 fn plain(limit: &Value) -> String {
+    if let Some(whole) = limit.as_u64() {
+        return itoa::Buffer::new().format(whole).to_owned();
+    }
     let fraction = limit.as_f64().filter(|_| limit.is_f64());
     fraction.map_or_else(|| limit.to_string(), |fraction| fraction.to_string())
 }

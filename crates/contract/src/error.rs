@@ -111,7 +111,8 @@ pub struct FieldFault {
     /// Why.
     pub reason: FieldReason,
     /// For people.
-    pub message: String,
+    #[schema(value_type = String)]
+    pub message: Cow<'static, str>,
     /// Facts about the rule: `did_you_mean`, `allowed`, bounds.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object)]
@@ -120,7 +121,7 @@ pub struct FieldFault {
 
 impl FieldFault {
     /// A fault in the body at `pointer` (RFC 6901). Of long keys only the beginning is told.
-    pub fn in_body(pointer: impl Into<String>, reason: FieldReason, message: impl Into<String>) -> Self {
+    pub fn in_body(pointer: impl Into<String>, reason: FieldReason, message: impl Into<Cow<'static, str>>) -> Self {
         let pointer = shortened(pointer.into());
         Self {
             field: dotted(&pointer),
@@ -132,7 +133,7 @@ impl FieldFault {
     }
 
     /// A fault in the query parameter `name`.
-    pub fn in_query(name: &str, reason: FieldReason, message: impl Into<String>) -> Self {
+    pub fn in_query(name: &str, reason: FieldReason, message: impl Into<Cow<'static, str>>) -> Self {
         let name = shortened(name.to_owned());
         Self {
             field: name.clone(),

@@ -41,6 +41,14 @@ impl Timestamp {
         })
     }
 
+    /// Hands on its text, `2026-02-04T12:00:00.000Z`.
+    pub fn shown<T>(self, show: impl FnOnce(&str) -> T) -> T {
+        match self.text() {
+            Some(text) => show(str::from_utf8(&text).unwrap_or_default()),
+            None => show(&self.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
+        }
+    }
+
     /// As it is shown, for years of four digits. Every answer has several of these, mostly of one second, whose text is
     /// remembered.
     fn text(self) -> Option<[u8; 24]> {
@@ -94,19 +102,13 @@ fn write_digits(text: &mut [u8], mut left: u32) {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.text() {
-            Some(text) => f.write_str(str::from_utf8(&text).unwrap_or_default()),
-            None => write!(f, "{}", self.utc().format("%Y-%m-%dT%H:%M:%S%.3fZ")),
-        }
+        self.shown(|text| f.write_str(text))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.text() {
-            Some(text) => serializer.serialize_str(str::from_utf8(&text).unwrap_or_default()),
-            None => serializer.collect_str(self),
-        }
+        self.shown(|text| serializer.serialize_str(text))
     }
 }
 

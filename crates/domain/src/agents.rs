@@ -451,7 +451,7 @@ fn too_long(pointer: &str, of_what: &str, max: usize) -> FieldFault {
     .with("max", max)
 }
 
-fn not_allowed<T: AsRef<str>>(pointer: &str, message: &str, allowed: &[T]) -> FieldFault {
+fn not_allowed<T: AsRef<str>>(pointer: &str, message: &'static str, allowed: &[T]) -> FieldFault {
     let allowed: Vec<&str> = allowed.iter().map(AsRef::as_ref).collect();
     FieldFault::in_body(pointer, FieldReason::NotAllowedValue, message).with("allowed", allowed)
 }

@@ -328,7 +328,7 @@ fn revoked(key: ApiKeyId) -> Error {
 }
 
 fn name_faults(name: &str) -> Vec<FieldFault> {
-    let fault = |reason, message: &str| vec![FieldFault::in_body("/name", reason, message)];
+    let fault = |reason, message: &'static str| vec![FieldFault::in_body("/name", reason, message)];
     match name.chars().count() {
         0 => fault(FieldReason::TooShort, "Must not be empty."),
         1..=255 => Vec::new(),

@@ -44,11 +44,8 @@ pub(crate) struct Replayed(pub(crate) RequestId);
 #[derive(Clone, Copy)]
 pub(crate) struct SameMeta(pub(crate) Meta);
 
-/// Runs a request; one with a key at most once.
-pub(super) async fn once(app: &App, needs: Needs, key: Option<String>, request: Request, handler: &Route) -> Response {
-    let Some(key) = key else {
-        return run(handler, request).await;
-    };
+/// Runs a request with a key at most once.
+pub(super) async fn once(app: &App, needs: Needs, key: String, request: Request, handler: &Route) -> Response {
     keyed(app, needs, key, request, handler)
         .await
         .unwrap_or_else(IntoResponse::into_response)

@@ -56,6 +56,10 @@ pub(crate) fn value(out: &mut Vec<u8>, value: &Value) {
         Value::String(string) => text(out, string),
         Value::Array(items) => list(out, items, self::value),
         Value::Object(fields) => object(out, fields),
+        Value::Number(number) if number.is_u64() => {
+            let whole = number.as_u64().unwrap_or_default();
+            out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => written_by_library(out, value),
     }
 }

@@ -111,7 +111,7 @@ fn limits_are_told_without_exponents() {
         (json!(2e9), "This must be at most 1000000000."),
     ] {
         let faults = Shape::of::<CreditsGrant>().faults(&json!({ "credits": credits }));
-        let messages: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        let messages: Vec<_> = faults.iter().map(|fault| &*fault.message).collect();
         assert_eq!(messages, [said]);
     }
 }

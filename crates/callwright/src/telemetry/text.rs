@@ -74,7 +74,7 @@ pub(super) struct Now;
 
 impl FormatTime for Now {
     fn format_time(&self, out: &mut Writer<'_>) -> fmt::Result {
-        write!(out, "{}", SystemClock.now())
+        SystemClock.now().shown(|text| out.write_str(text))
     }
 }
 

@@ -244,7 +244,7 @@ pub fn call_faults(create: &CallCreate) -> Vec<FieldFault> {
 }
 
 fn bounds_faults(create: &CallCreate) -> Vec<FieldFault> {
-    let too_long = |pointer: &str, message: &str, max: usize| {
+    let too_long = |pointer: &str, message: &'static str, max: usize| {
         FieldFault::in_body(pointer, FieldReason::TooLong, message).with("max", max)
     };
     let mut faults = Vec::new();

@@ -121,7 +121,7 @@ impl Organizations {
 /// All that breaks the rules of a new member. The schema states some of it too; what comes from the command line has
 /// passed none.
 pub fn member_faults(create: &MemberCreate) -> Vec<FieldFault> {
-    let fault = |reason, message: &str| vec![FieldFault::in_body("/subject", reason, message)];
+    let fault = |reason, message: &'static str| vec![FieldFault::in_body("/subject", reason, message)];
     match create.subject.chars().count() {
         0 => return fault(FieldReason::TooShort, "Must not be empty."),
         1..=SUBJECT_CHARS_MAX => {}
