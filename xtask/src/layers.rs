@@ -62,6 +62,7 @@ const CONCERNS: &[(&str, &[&str])] = &[
     ("rusqlite", &["store"]),
     ("redis", &["store"]),
     ("utoipa-axum", &["api"]),
+    ("matchit", &["api"]),
     ("jsonschema", &["api"]),
     ("rsipstack", &["telephony"]),
     ("whisper-rs", &["local"]),

@@ -75,10 +75,10 @@ pub(crate) struct Gated {
     pub(crate) handler: Route,
 }
 
-/// A request that did not come past its gate.
+/// What is answered in place of an operation's own answer.
 pub(crate) struct Refused {
     pub(crate) problem: Problem,
-    /// Of the answer, whatever was refused.
+    /// Beside the problem's own: how the caller stands.
     pub(crate) headers: HeaderMap,
 }
 

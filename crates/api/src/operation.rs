@@ -76,6 +76,9 @@ const WITH_KEY: &[Reason] = &[
     Reason::IdempotencyInProgress,
 ];
 
+/// What an operation can be asked for with. `HEAD` comes with `GET`.
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
 /// What requests to an operation may hold.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RequestShape {
@@ -132,10 +135,16 @@ impl Operation {
     }
 
     /// Its path below the base, its method, and what answers.
-    pub(crate) fn into_handler(self, app: &App) -> Option<(String, Method, Route)> {
-        let (path, method, _) = self.described()?;
-        let method = method.to_ascii_uppercase().parse().ok()?;
-        Some((path, method, handler_of(self.route.2, app)?))
+    pub(crate) fn into_handler(self, app: &App) -> (String, Method, Route) {
+        let described = self.described().and_then(|(path, method, _)| {
+            let method = method.to_ascii_uppercase();
+            let method = METHODS.iter().find(|known| known.as_str() == method)?;
+            Some((path, method.clone()))
+        });
+        // Operations stand in our own code, and every server and test puts them together.
+        let (path, method) = described.unwrap_or_else(|| unreachable!("an operation without an endpoint"));
+        let handler = handler_of(self.route.2, app);
+        (path, method, handler)
     }
 
     /// Path, method and description of the one endpoint that it is.
@@ -156,7 +165,7 @@ impl Operation {
 }
 
 /// The one handler of a method router, which gives it to nobody but a layer.
-fn handler_of(route: MethodRouter<App>, app: &App) -> Option<Route> {
+fn handler_of(route: MethodRouter<App>, app: &App) -> Route {
     let given = Arc::new(OnceLock::new());
     let taker = Arc::clone(&given);
     let layered = route.route_layer(layer_fn(move |handler: Route| {
@@ -165,7 +174,10 @@ fn handler_of(route: MethodRouter<App>, app: &App) -> Option<Route> {
     }));
     // A handler is made once its state is known.
     drop(layered.with_state::<()>(app.clone()));
-    given.get().cloned()
+    given
+        .get()
+        .cloned()
+        .unwrap_or_else(|| unreachable!("a method router without a handler"))
 }
 
 /// What the gate has to make sure of before an operation.

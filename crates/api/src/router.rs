@@ -38,7 +38,7 @@ pub fn router(app: App) -> Front {
 }
 
 /// Everything that is served, and routes of the caller's own inside the same envelope but before no gate; tests
-/// use them to make the server fail.
+/// use them to make the server fail. At the path of an operation only operations answer.
 pub fn router_with(app: App, own: Router) -> Front {
     let all = routes::public().into_iter().chain(routes::administration()).collect();
     let mut operations = Table::default();
@@ -74,7 +74,7 @@ struct Served {
     app: App,
     /// What stands behind a gate.
     operations: Table,
-    /// What does not: pages, documents, health.
+    /// What does not: pages, documents, health, webhooks.
     others: Router,
 }
 
@@ -111,9 +111,8 @@ fn add_gated(operations: &mut Table, app: &App, base: &'static str, floor: KeySc
         base,
         floor,
     };
-    if let Some((path, method, handler)) = operation.into_handler(app) {
-        operations.add(&format!("{base}{path}"), method, Gated { gate, handler });
-    }
+    let (path, method, handler) = operation.into_handler(app);
+    operations.add(&format!("{base}{path}"), method, Gated { gate, handler });
 }
 
 /// What is known by a signature of its own, with whole paths.

@@ -1,5 +1,5 @@
-//! The least that an HTTP server on axum can do: one small JSON to whatever is asked, no state, no log. `bench/http`
-//! measures Callwright against it, built with the same libraries and settings.
+//! An HTTP server on axum that does next to nothing: one small JSON, no state, no log. `bench/http` measures Callwright
+//! against it, built with the same libraries and settings.
 //!
 //!     cargo run --release -p callwright --no-default-features --example bare -- 127.0.0.1:8080 [typed]
 //!
@@ -42,6 +42,8 @@ struct AgentCreate {
     _voice: String,
     #[serde(rename = "system_prompt")]
     _prompt: String,
+    #[serde(rename = "temperature")]
+    _temperature: Option<f32>,
 }
 
 #[derive(Serialize)]

@@ -128,7 +128,7 @@ mod tests {
             Value::Array(
                 (0..0x100)
                     .filter_map(char::from_u32)
-                    .flat_map(|char| (0..40).map(move |at| format!("{:.<1$}{char}{:.<2$}", "", at % 10, at / 10 * 3)))
+                    .flat_map(|char| (0..40).map(move |at| format!("{0:.<1$}{char}{0:.<2$}", "", at % 10, at / 10 * 3)))
                     .map(Value::from)
                     .collect(),
             ),

@@ -31,7 +31,11 @@ impl Table {
     /// Adds an operation at `route`, with its gate before it.
     pub(super) fn add(&mut self, route: &str, method: Method, operation: Gated) {
         let index = self.index_of(route);
-        self.places[index].operations.push((method, operation));
+        let operations = &mut self.places[index].operations;
+        if operations.iter().any(|(known, _)| *known == method) {
+            unreachable!("{method} {route} stands twice");
+        }
+        operations.push((method, operation));
     }
 
     fn index_of(&mut self, route: &str) -> usize {

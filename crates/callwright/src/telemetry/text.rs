@@ -122,7 +122,7 @@ impl Visitor {
         self.written = value(&mut self.text);
     }
 
-    /// A message, as it is where it holds no control characters, which the library takes out.
+    /// A message as it is, where it is plain ASCII; in others the library escapes control characters.
     fn message(&mut self, value: &dyn fmt::Debug) -> Result<(), ()> {
         let before = self.text.len();
         if !self.is_first {
@@ -141,7 +141,7 @@ impl Visitor {
         Ok(())
     }
 
-    /// A message with control characters, and what belongs to `log`.
+    /// Messages that are not plain, errors, and what belongs to `log`.
     fn leave_to_library(&mut self, record: impl FnOnce(&mut DefaultVisitor<'_>)) {
         let mut theirs = DefaultVisitor::new(Writer::new(&mut self.text), self.is_first);
         record(&mut theirs);
@@ -249,6 +249,8 @@ mod tests {
             tracing::error!(error = &error as &dyn std::error::Error, "\u{1b}[31mred {}", "message");
             tracing::debug_span!("inner").in_scope(|| tracing::trace!("deeper"));
             tracing::info!(alone = "no message");
+            tracing::info!(before = 1, message = "late é");
+            tracing::info!(before = 1, message = ?"late");
             tracing::info!("");
         });
     }

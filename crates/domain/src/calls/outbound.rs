@@ -94,7 +94,7 @@ impl Calls {
             from,
             to,
         };
-        // Kept apart, for most requests that are refused are refused before.
+        // Kept apart, so that what is refused before does not carry its room.
         Box::pin(self.place_apart(carrier, request)).await?;
         self.fetch(scope, id, &id.to_string()).await
     }
