@@ -332,40 +332,22 @@ fn expected_types(kind: &K) -> Vec<String> {
 fn simple(at: &str, kind: &K, instance: &Value) -> FieldFault {
     match kind {
         K::Type { .. } => wrong_type(at, expected_types(kind)),
-        K::MinLength { limit } | K::MinItems { limit } | K::MinProperties { limit } => fault(
-            at,
-            R::TooShort,
-            sentence(&[
-                "This needs at least ",
-                itoa::Buffer::new().format(*limit),
-                " ",
-                unit(instance),
-                ".",
-            ]),
-        )
-        .with("min", *limit),
-        K::MaxLength { limit } | K::MaxItems { limit } | K::MaxProperties { limit } => fault(
-            at,
-            R::TooLong,
-            sentence(&[
-                "This may have at most ",
-                itoa::Buffer::new().format(*limit),
-                " ",
-                unit(instance),
-                ".",
-            ]),
-        )
-        .with("max", *limit),
+        K::MinLength { limit } | K::MinItems { limit } | K::MinProperties { limit } => {
+            fault(at, R::TooShort, counted("This needs at least ", *limit, instance)).with("min", *limit)
+        }
+        K::MaxLength { limit } | K::MaxItems { limit } | K::MaxProperties { limit } => {
+            fault(at, R::TooLong, counted("This may have at most ", *limit, instance)).with("max", *limit)
+        }
         K::Minimum { limit } | K::ExclusiveMinimum { limit } => fault(
             at,
             R::OutOfRange,
-            sentence(&["This must be at least ", &plain(limit), "."]),
+            ["This must be at least ", &plain(limit), "."].concat(),
         )
         .with("min", limit.clone()),
         K::Maximum { limit } | K::ExclusiveMaximum { limit } => fault(
             at,
             R::OutOfRange,
-            sentence(&["This must be at most ", &plain(limit), "."]),
+            ["This must be at most ", &plain(limit), "."].concat(),
         )
         .with("max", limit.clone()),
         K::MultipleOf { .. } => fault(at, R::OutOfRange, "This is not one of the steps allowed."),
@@ -378,11 +360,6 @@ fn simple(at: &str, kind: &K, instance: &Value) -> FieldFault {
         K::OneOfMultipleValid { .. } | K::Not { .. } => fault(at, R::ConflictsWith, "These do not go together."),
         _ => fault(at, R::NotAllowedValue, "This value is not allowed here."),
     }
-}
-
-/// Put together without a format, which costs several times as much; most bodies that are refused have some of these.
-fn sentence(pieces: &[&str]) -> String {
-    pieces.concat()
 }
 
 /// A number as people write it: JSON's writer makes `1e-6` of a millionth.
@@ -411,6 +388,12 @@ fn not_allowed(at: &str, options: &Value, instance: &Value) -> FieldFault {
             .fold(fault, |fault, near| fault.with("did_you_mean", *near));
     }
     fault.with("allowed", allowed)
+}
+
+/// A bound of a length, in the unit of what has it. A format would cost several times as much, and most bodies that are
+/// refused have some of these.
+fn counted(words: &str, limit: u64, instance: &Value) -> String {
+    [words, itoa::Buffer::new().format(limit), " ", unit(instance), "."].concat()
 }
 
 fn unit(instance: &Value) -> &'static str {

@@ -56,12 +56,16 @@ pub(crate) fn value(out: &mut Vec<u8>, value: &Value) {
         Value::String(string) => text(out, string),
         Value::Array(items) => list(out, items, self::value),
         Value::Object(fields) => object(out, fields),
-        Value::Number(number) if number.is_u64() => {
-            let whole = number.as_u64().unwrap_or_default();
-            out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => written_by_library(out, value),
+        Value::Number(held) => match held.as_u64() {
+            Some(whole) => number(out, whole),
+            None => written_by_library(out, held),
+        },
+        Value::Null | Value::Bool(_) => written_by_library(out, value),
     }
+}
+
+pub(crate) fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 pub(crate) fn object(out: &mut Vec<u8>, fields: &Map<String, Value>) {

@@ -11,7 +11,7 @@ use hyper::{
 };
 
 use super::policies::{Policies, Policy};
-use crate::Problem;
+use crate::{Problem, json::write::number};
 
 /// How a window stands after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +78,6 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Room for a state and the time of a reset, whatever their numbers.
 const STATE_BYTES: usize = 64;
-
-fn number(text: &mut Vec<u8>, value: u64) {
-    text.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
 
 impl LimitHeaders {
     /// Of the window that binds in each span; the tightest of all is the state.

@@ -122,8 +122,8 @@ impl Visitor {
         self.written = value(&mut self.text);
     }
 
-    /// A message as it is, where it is plain ASCII; in others the library escapes control characters.
-    fn message(&mut self, value: &dyn fmt::Debug) -> Result<(), ()> {
+    /// Writes a message as it is, if it is plain ASCII; in others the library escapes control characters.
+    fn writes_plain_message(&mut self, value: &dyn fmt::Debug) -> bool {
         let before = self.text.len();
         if !self.is_first {
             self.text.push(' ');
@@ -135,10 +135,10 @@ impl Visitor {
                 .any(|byte| !matches!(byte, b' '..=b'~'))
         {
             self.text.truncate(before);
-            return Err(());
+            return false;
         }
         self.is_first = false;
-        Ok(())
+        true
     }
 
     /// Messages that are not plain, errors, and what belongs to `log`.
@@ -184,7 +184,7 @@ impl Visit for Visitor {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if is_for_library(field) {
-            if field.name() != "message" || self.message(value).is_err() {
+            if field.name() != "message" || !self.writes_plain_message(value) {
                 self.leave_to_library(|theirs| theirs.record_debug(field, value));
             }
         } else {
